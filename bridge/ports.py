@@ -1,0 +1,80 @@
+"""What the live Classroom needs from the outside, as protocols. ``media`` and ``signalling`` implement them.
+
+``Classroom`` (bridge.classroom) is one task with an inbox. It calls the ports below directly: none of
+their methods blocks, none awaits. What the outside has to say comes back through the sinks as messages
+for the inbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from bridge.values import EndpointId, Grant, LessonId, Offer, SourceKind, SourceRef
+
+
+class MediaRefusedError(Exception):
+    """A join that media can't take. ``code`` is one of the stable error codes of PROTOCOL.md."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{code}: {text}")
+        self.code = code
+        self.text = text
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What came of a join: the SDP answer, and which offered sources and slot indices were accepted."""
+
+    answer: str
+    sources: frozenset[SourceKind]
+    slots: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MediaConnected:
+    """The endpoint's ICE and DTLS are up; media can flow."""
+
+    endpoint: EndpointId
+
+
+@dataclass(frozen=True, slots=True)
+class MediaLost:
+    """The endpoint's transport is gone for good: DTLS failed or closed, or it fell silent."""
+
+    endpoint: EndpointId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLive:
+    """The first packet of a source arrived (``live``), or none came for a while."""
+
+    source: SourceRef
+    live: bool
+
+
+MediaEvent = MediaConnected | MediaLost | SourceLive
+
+
+class MediaPort(Protocol):
+    """The media of one lesson. Every call returns at once; the work goes on in the engine."""
+
+    def admit(self, endpoint: EndpointId, offer: Offer, grant: Grant) -> Admission:
+        """Negotiate and create the endpoint's peer. Raises MediaRefusedError."""
+
+    def route(self, endpoint: EndpointId, slot: int, picture: SourceRef | None, voice: SourceRef | None) -> None:
+        """Play these sources in a slot; ``None`` empties that half. A no-op for what plays already."""
+
+    def dismiss(self, endpoint: EndpointId) -> None:
+        """Remove the endpoint's peer, its sources and its slots. A no-op for one unknown."""
+
+    def close(self) -> None:
+        """Dismiss all. The port can't be used afterwards."""
+
+
+class OpenMedia(Protocol):
+    """Makes the media port of one lesson; ``sink`` is called on the event loop with what happens there."""
+
+    def __call__(self, lesson: LessonId, sink: Callable[[MediaEvent], None]) -> MediaPort: ...
