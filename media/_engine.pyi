@@ -27,6 +27,9 @@ class Engine:
 
     @property
     def shards(self) -> int: ...
+    @property
+    def io_counters(self) -> list[tuple[str, int]]:
+        """Datagrams sent and dropped by all threads, by reason."""
     def add_peer(
         self,
         peer: int,
@@ -87,7 +90,9 @@ class Engine:
     ) -> None:
         """One half of a slot: (slot, media) is unique in a peer, and so is ``ssrc``, for the peer's whole life."""
 
-    def route(self, peer: int, slot: int, *, media: Literal["audio", "video"], source: int | None, layer: int = 0) -> None:
+    def route(
+        self, peer: int, slot: int, *, media: Literal["audio", "video"], source: int | None, layer: int = 0
+    ) -> None:
         """What plays in that half; ``layer`` indexes the source's layers. Pictures switch at a key frame."""
 
     def remove_peer(self, peer: int) -> None: ...
@@ -143,7 +148,6 @@ class Event:
     class CommandFailed(Event):
         peer: int
         code: str
-        text: str
 
     class ShardFailed(Event):
         """A shard's thread ended by a panic; the engine must be closed."""

@@ -1,0 +1,201 @@
+//! What the caller asks of the engine. Each command goes to the shard that owns the peer and is carried out
+//! there in order; one that can't be is answered by [`crate::event::Event::CommandFailed`].
+
+use crate::types::{Codec, Feed, LayerIndex, Media, PeerId, SlotIndex, SourceId};
+
+/// A new peer: one endpoint's transport.
+#[derive(Clone, Debug)]
+pub struct AddPeer {
+    /// Its name.
+    pub peer: PeerId,
+    /// Our ICE user name fragment; unique in the engine.
+    pub local_ufrag: String,
+    /// Our ICE password.
+    pub local_pwd: String,
+    /// The peer's ICE user name fragment.
+    pub remote_ufrag: String,
+    /// What REMB allows it to send, bit/s.
+    pub receive_bitrate: u64,
+}
+
+/// SRTP master keys, RFC 5764 section 4.2.
+#[derive(Clone)]
+pub struct SetKeys {
+    /// Whose.
+    pub peer: PeerId,
+    /// The protection profile's number.
+    pub profile: u16,
+    /// The peer's write key.
+    pub receive_key: Vec<u8>,
+    /// The peer's write salt.
+    pub receive_salt: Vec<u8>,
+    /// Our write key.
+    pub send_key: Vec<u8>,
+    /// Our write salt.
+    pub send_salt: Vec<u8>,
+}
+
+impl std::fmt::Debug for SetKeys {
+    /// Keys are never printed.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SetKeys")
+            .field("peer", &self.peer)
+            .field("profile", &self.profile)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One layer as the offer names it.
+#[derive(Clone, Debug, Default)]
+pub struct LayerSpec {
+    /// Its restriction identifier (RFC 8851), where simulcast is used.
+    pub rid: Option<String>,
+    /// Its SSRC, where the offer says it.
+    pub ssrc: Option<u32>,
+}
+
+/// A source that the peer will send.
+#[derive(Clone, Debug)]
+pub struct Publish {
+    /// Whose.
+    pub peer: PeerId,
+    /// Its name.
+    pub source: SourceId,
+    /// Sound or picture.
+    pub media: Media,
+    /// The payload.
+    pub codec: Codec,
+    /// The m-line.
+    pub mid: String,
+    /// The only payload type accepted.
+    pub payload_type: u8,
+    /// Ticks a second.
+    pub clock_rate: u32,
+    /// From high to low; at least one.
+    pub layers: Vec<LayerSpec>,
+    /// Header extension id of the mid (RFC 9143).
+    pub mid_extension: Option<u8>,
+    /// Header extension id of the rid (RFC 8852).
+    pub rid_extension: Option<u8>,
+    /// Header extension id of the audio level (RFC 6464).
+    pub level_extension: Option<u8>,
+}
+
+/// One half of a slot.
+#[derive(Clone, Debug)]
+pub struct AddSlot {
+    /// Whose.
+    pub peer: PeerId,
+    /// Its index; unique together with `media`.
+    pub slot: SlotIndex,
+    /// Which half.
+    pub media: Media,
+    /// The payload.
+    pub codec: Codec,
+    /// The m-line.
+    pub mid: String,
+    /// Written on every packet.
+    pub payload_type: u8,
+    /// Ticks a second.
+    pub clock_rate: u32,
+    /// Written on every packet; unique in the peer for its whole life.
+    pub ssrc: u32,
+    /// Header extension id of the mid.
+    pub mid_extension: Option<u8>,
+    /// Header extension id of the audio level.
+    pub level_extension: Option<u8>,
+    /// Header extension id of abs-send-time.
+    pub send_time_extension: Option<u8>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub enum Command {
+    /// A new peer.
+    AddPeer(AddPeer),
+    /// The keys from DTLS; once per peer.
+    SetKeys(SetKeys),
+    /// A DTLS datagram for the peer.
+    SendDtls(PeerId, Vec<u8>),
+    /// A new source.
+    Publish(Publish),
+    /// The source is gone.
+    Unpublish(PeerId, SourceId),
+    /// A new half of a slot.
+    AddSlot(AddSlot),
+    /// What plays in a half; `None` is nothing.
+    Route {
+        /// Whose.
+        peer: PeerId,
+        /// Which slot.
+        slot: SlotIndex,
+        /// Which half.
+        media: Media,
+        /// What.
+        feed: Option<Feed>,
+    },
+    /// The peer is gone, with its sources and slots.
+    RemovePeer(PeerId),
+    /// Answered by [`crate::event::Event::Stats`].
+    RequestStats(u64),
+}
+
+impl Command {
+    /// The peer that the command is for; `None` where it is for the shard.
+    #[must_use]
+    pub fn peer(&self) -> Option<PeerId> {
+        match self {
+            Self::AddPeer(it) => Some(it.peer),
+            Self::SetKeys(it) => Some(it.peer),
+            Self::Publish(it) => Some(it.peer),
+            Self::AddSlot(it) => Some(it.peer),
+            Self::SendDtls(peer, _) | Self::Unpublish(peer, _) | Self::RemovePeer(peer) => Some(*peer),
+            Self::Route { peer, .. } => Some(*peer),
+            Self::RequestStats(_) => None,
+        }
+    }
+}
+
+/// Layers a source may have.
+pub const MAX_LAYERS: usize = LayerIndex::MAX as usize;
+
+/// Why a command could not be carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommandError {
+    /// No such peer here.
+    UnknownPeer,
+    /// No such source in this shard.
+    UnknownSource,
+    /// No such slot half.
+    UnknownSlot,
+    /// The name is taken.
+    Duplicate,
+    /// Keys were set before; setting them again could use an SRTP index twice.
+    KeysAlreadySet,
+    /// The keys do not fit the profile, or the profile is not supported.
+    BadKeys,
+    /// Sound in a picture's place, another codec, or a layer that the source has not.
+    Mismatch,
+    /// The SSRC was used by this peer before.
+    SsrcUsed,
+    /// No pair was validated yet, so there is nowhere to send.
+    NoPath,
+}
+
+impl CommandError {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::UnknownPeer => "unknown-peer",
+            Self::UnknownSource => "unknown-source",
+            Self::UnknownSlot => "unknown-slot",
+            Self::Duplicate => "duplicate",
+            Self::KeysAlreadySet => "keys-already-set",
+            Self::BadKeys => "bad-keys",
+            Self::Mismatch => "mismatch",
+            Self::SsrcUsed => "ssrc-used",
+            Self::NoPath => "no-path",
+        }
+    }
+}

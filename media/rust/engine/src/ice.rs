@@ -1,0 +1,164 @@
+//! ICE-lite (RFC 8445 section 2.5): this side never checks, it answers checks and remembers what came of them.
+
+use crate::output::Path;
+use crate::time::Micros;
+use crate::wire::stun::{self, Class, Message};
+use aws_lc_rs::hmac;
+
+/// Validated pairs kept per peer. A browser has a handful; the least recently checked one is dropped.
+const MAX_PAIRS: usize = 16;
+
+#[derive(Clone, Copy, Debug)]
+struct Pair {
+    path: Path,
+    checked_at: Micros,
+}
+
+/// What a check brought, beside the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// The pair is new to us.
+    pub is_new: bool,
+    /// Media goes another way from now on.
+    pub nominated: bool,
+    /// The pair that had to go to make room.
+    pub dropped: Option<Path>,
+}
+
+/// Why a check was not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckRefused {
+    /// Not a binding request: indications and responses are no business of a lite agent.
+    NotARequest,
+    /// No USERNAME, or no MESSAGE-INTEGRITY, or no FINGERPRINT: answered 400.
+    BadRequest,
+    /// Another user name or password: answered 401.
+    Unauthorized,
+    /// An attribute that must be understood and is not: answered 420.
+    UnknownAttribute,
+    /// Both sides say they are controlled: answered 487.
+    RoleConflict,
+}
+
+/// One peer's lite agent.
+#[derive(Debug)]
+pub struct IceLite {
+    local_ufrag: String,
+    username: String,
+    key: hmac::Key,
+    pairs: Vec<Pair>,
+    nominated: Option<Path>,
+}
+
+impl IceLite {
+    /// An agent with these credentials (RFC 8445 section 5.3); both ends' user name fragments make the user name.
+    #[must_use]
+    pub fn new(local_ufrag: &str, local_pwd: &str, remote_ufrag: &str) -> Self {
+        Self {
+            local_ufrag: local_ufrag.to_owned(),
+            username: format!("{local_ufrag}:{remote_ufrag}"),
+            key: stun::short_term_key(local_pwd),
+            pairs: Vec::new(),
+            nominated: None,
+        }
+    }
+
+    /// Our user name fragment.
+    #[must_use]
+    pub fn local_ufrag(&self) -> &str {
+        &self.local_ufrag
+    }
+
+    /// Where to send: the nominated pair, else the one checked last.
+    #[must_use]
+    pub fn path(&self) -> Option<Path> {
+        self.nominated.or_else(|| self.pairs.iter().max_by_key(|pair| pair.checked_at).map(|pair| pair.path))
+    }
+
+    /// The nominated pair.
+    #[must_use]
+    pub fn nominated(&self) -> Option<Path> {
+        self.nominated
+    }
+
+    /// All validated pairs.
+    pub fn paths(&self) -> impl Iterator<Item = Path> + '_ {
+        self.pairs.iter().map(|pair| pair.path)
+    }
+
+    /// Another peer has proved that this address is now its own.
+    pub fn forget(&mut self, path: Path) {
+        self.pairs.retain(|pair| pair.path.remote != path.remote);
+        if self.nominated.is_some_and(|nominated| nominated.remote == path.remote) {
+            self.nominated = None;
+        }
+    }
+
+    /// Answer a check that came over `path`; the answer is appended to `answer`, and nothing where none is due.
+    pub fn check(
+        &mut self,
+        message: &Message<'_>,
+        path: Path,
+        now: Micros,
+        answer: &mut Vec<u8>,
+    ) -> Result<Checked, CheckRefused> {
+        if message.class() != Class::Request || message.method() != stun::BINDING {
+            return Err(CheckRefused::NotARequest);
+        }
+        let id = message.transaction_id();
+        let Some(username) = message.username() else {
+            stun::write_error(answer, id, 400, &[], None);
+            return Err(CheckRefused::BadRequest);
+        };
+        if !message.has_integrity() || !message.has_fingerprint() {
+            stun::write_error(answer, id, 400, &[], None);
+            return Err(CheckRefused::BadRequest);
+        }
+        if username != self.username.as_bytes() || !message.verify_integrity(&self.key) {
+            stun::write_error(answer, id, 401, &[], None);
+            return Err(CheckRefused::Unauthorized);
+        }
+        let unknown = message.unknown_comprehension_required();
+        if !unknown.is_empty() {
+            stun::write_error(answer, id, 420, unknown.as_slice(), Some(&self.key));
+            return Err(CheckRefused::UnknownAttribute);
+        }
+        if message.ice_controlled().is_some() {
+            stun::write_error(answer, id, 487, &[], Some(&self.key));
+            return Err(CheckRefused::RoleConflict);
+        }
+        stun::write_success(answer, id, path.remote, &self.key);
+        Ok(self.remember(path, message.use_candidate(), now))
+    }
+
+    fn remember(&mut self, path: Path, nominate: bool, now: Micros) -> Checked {
+        let mut dropped = None;
+        let known = self.pairs.iter_mut().find(|pair| pair.path == path);
+        let is_new = known.is_none();
+        match known {
+            Some(pair) => pair.checked_at = now,
+            None => {
+                if self.pairs.len() == MAX_PAIRS {
+                    dropped = self.drop_oldest();
+                }
+                self.pairs.push(Pair { path, checked_at: now });
+            }
+        }
+        let nominated = nominate && self.nominated != Some(path);
+        if nominated {
+            self.nominated = Some(path);
+        }
+        Checked { is_new, nominated, dropped }
+    }
+
+    fn drop_oldest(&mut self) -> Option<Path> {
+        let nominated = self.nominated;
+        let (at, _) = self
+            .pairs
+            .iter()
+            .enumerate()
+            .filter(|(_, pair)| Some(pair.path) != nominated)
+            .min_by_key(|(_, pair)| pair.checked_at)?;
+        Some(self.pairs.swap_remove(at).path)
+    }
+}

@@ -1,0 +1,63 @@
+//! Which shard a datagram belongs to, for receiving threads: by user name first, by address after.
+
+use crate::output::{AddressChange, Path};
+use crate::shard::local_ufrag;
+use crate::wire::demux::{self, Packet};
+use crate::wire::stun::Message;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::RwLock;
+
+/// Written when a peer comes or goes or an address is learnt, read once per datagram, and only where there is
+/// more than one shard.
+#[derive(Debug, Default)]
+pub struct Directory {
+    by_ufrag: RwLock<HashMap<String, usize>>,
+    by_address: RwLock<HashMap<SocketAddr, usize>>,
+}
+
+impl Directory {
+    /// A peer with this fragment belongs to the shard.
+    pub fn add(&self, ufrag: &str, shard: usize) {
+        if let Ok(mut map) = self.by_ufrag.write() {
+            map.insert(ufrag.to_owned(), shard);
+        }
+    }
+
+    /// The peer is gone.
+    pub fn remove(&self, ufrag: &str) {
+        if let Ok(mut map) = self.by_ufrag.write() {
+            map.remove(ufrag);
+        }
+    }
+
+    /// A shard learnt or forgot addresses.
+    pub fn apply(&self, changes: &[AddressChange], shard: usize) {
+        if changes.is_empty() {
+            return;
+        }
+        let Ok(mut map) = self.by_address.write() else { return };
+        for change in changes {
+            match *change {
+                AddressChange::Learnt(address) => {
+                    map.insert(address, shard);
+                }
+                AddressChange::Forgotten(address) => {
+                    if map.get(&address) == Some(&shard) {
+                        map.remove(&address);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The shard that a datagram is for; `None` when no peer is known for it.
+    pub fn shard_of(&self, datagram: &[u8], path: &Path) -> Option<usize> {
+        if demux::classify(datagram) == Packet::Stun {
+            let message = Message::parse(datagram).ok()?;
+            let ufrag = local_ufrag(message.username()?)?;
+            return self.by_ufrag.read().ok()?.get(ufrag).copied();
+        }
+        self.by_address.read().ok()?.get(&path.remote).copied()
+    }
+}

@@ -1,0 +1,262 @@
+//! The engine as its caller sees it: started, given commands, drained of events, closed.
+
+use super::directory::Directory;
+use super::queue::{EventQueue, Inbox};
+use super::socket::UdpSocket;
+use super::worker::{Handover, Worker};
+use crate::command::Command;
+use crate::event::Event;
+use crate::output::Output;
+use crate::shard::Shard;
+use crate::time::Clock;
+use crate::types::PeerId;
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+/// Datagrams that may wait to be handed to another shard.
+const MAX_HANDOVERS: usize = 4_096;
+/// Sockets that one engine may have; the index is an octet.
+const MAX_ADDRESSES: usize = 64;
+/// Threads that one engine may have.
+pub const MAX_SHARDS: usize = 64;
+
+/// Counters of the input and output.
+#[derive(Debug, Default)]
+pub struct IoCounters {
+    /// Datagrams sent.
+    pub sent: AtomicU64,
+    /// Datagrams dropped: the send buffer was full.
+    pub send_buffer_full: AtomicU64,
+    /// Datagrams dropped: another error of sending.
+    pub send_errors: AtomicU64,
+    /// Errors of receiving.
+    pub receive_errors: AtomicU64,
+    /// Datagrams longer than the buffer, dropped.
+    pub too_long: AtomicU64,
+    /// Datagrams dropped on the way to their shard.
+    pub handovers_dropped: AtomicU64,
+}
+
+/// What all threads share.
+pub struct Shared {
+    pub(super) inboxes: Vec<Inbox>,
+    pub(super) handovers: Vec<SyncSender<Handover>>,
+    pub(super) directory: Directory,
+    pub(super) events: EventQueue,
+    pub(super) stopping: AtomicBool,
+    pub(super) counters: IoCounters,
+}
+
+/// Why a command was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PostError {
+    /// The engine is closed.
+    Closed,
+    /// The shard's queue is full.
+    Full,
+    /// No peer of this name was added, or it was removed.
+    UnknownPeer,
+    /// There is no such shard.
+    UnknownShard,
+}
+
+impl fmt::Display for PostError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "the engine is closed",
+            Self::Full => "the engine's command queue is full",
+            Self::UnknownPeer => "no such peer",
+            Self::UnknownShard => "no such shard",
+        })
+    }
+}
+
+struct PeerPlace {
+    shard: usize,
+    ufrag: String,
+}
+
+/// See the module.
+pub struct Engine {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    places: Mutex<HashMap<PeerId, PeerPlace>>,
+    local: Vec<SocketAddr>,
+}
+
+impl Engine {
+    /// Bind all addresses and start the threads. Addresses with port 0 get the port of the first, so that the
+    /// engine has one port.
+    pub fn start(bind: &[SocketAddr], shards: usize) -> io::Result<Self> {
+        if bind.is_empty() || bind.len() > MAX_ADDRESSES || shards == 0 || shards > MAX_SHARDS {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "1 to 64 addresses and 1 to 64 shards"));
+        }
+        let mut sockets = bind_all(bind, shards)?;
+        let local: Vec<SocketAddr> = sockets[0].iter().map(UdpSocket::local).collect();
+        let mut handovers = Vec::new();
+        let mut receivers = Vec::new();
+        for _ in 0..shards {
+            let (sender, receiver) = sync_channel(MAX_HANDOVERS);
+            handovers.push(sender);
+            receivers.push(receiver);
+        }
+        let shared = Arc::new(Shared {
+            inboxes: (0..shards).map(|_| Inbox::new()).collect::<io::Result<_>>()?,
+            handovers,
+            directory: Directory::default(),
+            events: EventQueue::new(shards)?,
+            stopping: AtomicBool::new(false),
+            counters: IoCounters::default(),
+        });
+        let clock = Clock::start();
+        let engine = Self {
+            shared: Arc::clone(&shared),
+            threads: Mutex::new(Vec::new()),
+            places: Mutex::new(HashMap::new()),
+            local,
+        };
+        for (number, handovers) in receivers.into_iter().enumerate() {
+            let worker = Worker {
+                number,
+                shard: Shard::new(number, clock.epoch()),
+                sockets: std::mem::take(&mut sockets[number]),
+                handovers,
+                shared: Arc::clone(&shared),
+                clock,
+                out: Output::default(),
+            };
+            let thread =
+                thread::Builder::new().name(format!("shard-{number}")).spawn(move || worker.run())?;
+            engine.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+        }
+        Ok(engine)
+    }
+
+    /// The bound addresses.
+    #[must_use]
+    pub fn local(&self) -> &[SocketAddr] {
+        &self.local
+    }
+
+    /// How many shards there are.
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.shared.inboxes.len()
+    }
+
+    /// Readable when [`Self::drain`] has something to give.
+    #[must_use]
+    pub fn event_fd(&self) -> BorrowedFd<'_> {
+        self.shared.events.bell.fd()
+    }
+
+    /// Counters of the input and output.
+    #[must_use]
+    pub fn counters(&self) -> &IoCounters {
+        &self.shared.counters
+    }
+
+    /// A new peer in a shard. All other commands find the shard by the peer.
+    pub fn add_peer(&self, shard: usize, spec: crate::command::AddPeer) -> Result<(), PostError> {
+        if shard >= self.shards() {
+            return Err(PostError::UnknownShard);
+        }
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        places.entry(spec.peer).or_insert_with(|| {
+            self.shared.directory.add(&spec.local_ufrag, shard);
+            PeerPlace { shard, ufrag: spec.local_ufrag.clone() }
+        });
+        drop(places);
+        self.push(shard, Command::AddPeer(spec))
+    }
+
+    /// Give a command to the shard of its peer, or to all where it is for none.
+    pub fn post(&self, command: Command) -> Result<(), PostError> {
+        match command {
+            Command::AddPeer(spec) => self.add_peer(0, spec),
+            Command::RequestStats(ticket) => {
+                for shard in 0..self.shards() {
+                    self.push(shard, Command::RequestStats(ticket))?;
+                }
+                Ok(())
+            }
+            command => {
+                let peer = command.peer().ok_or(PostError::UnknownPeer)?;
+                let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+                let shard = places.get(&peer).ok_or(PostError::UnknownPeer)?.shard;
+                if matches!(command, Command::RemovePeer(_))
+                    && let Some(place) = places.remove(&peer)
+                {
+                    self.shared.directory.remove(&place.ufrag);
+                }
+                drop(places);
+                self.push(shard, command)
+            }
+        }
+    }
+
+    fn push(&self, shard: usize, command: Command) -> Result<(), PostError> {
+        if self.shared.stopping.load(Ordering::Acquire) {
+            return Err(PostError::Closed);
+        }
+        if self.shared.inboxes[shard].push(command) { Ok(()) } else { Err(PostError::Full) }
+    }
+
+    /// All events that wait, oldest first; never blocks.
+    #[must_use]
+    pub fn drain(&self) -> Vec<Event> {
+        self.shared.events.drain()
+    }
+
+    /// Stop and join the threads and close the sockets. Idempotent.
+    pub fn close(&self) {
+        self.shared.stopping.store(true, Ordering::Release);
+        for inbox in &self.shared.inboxes {
+            inbox.bell.ring();
+        }
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            // A worker catches its own panics.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// One socket per address and shard, by shard. With several shards the port is first taken alone, because a
+/// shared port would not be refused where another program of the same user has it.
+fn bind_all(bind: &[SocketAddr], shards: usize) -> io::Result<Vec<Vec<UdpSocket>>> {
+    let mut sockets: Vec<Vec<UdpSocket>> = (0..shards).map(|_| Vec::new()).collect();
+    let mut port = 0;
+    for (number, &address) in (0_u8..).zip(bind) {
+        let mut address = address;
+        if address.port() == 0 {
+            address.set_port(port);
+        }
+        if shards > 1 {
+            let alone = UdpSocket::bind(address, number, false)?;
+            address.set_port(alone.local().port());
+        }
+        for own in &mut sockets {
+            let socket = UdpSocket::bind(address, number, shards > 1)?;
+            address.set_port(socket.local().port());
+            own.push(socket);
+        }
+        if port == 0 {
+            port = address.port();
+        }
+    }
+    Ok(sockets)
+}

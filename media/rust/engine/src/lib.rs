@@ -1,0 +1,37 @@
+//! The packet engine of Luokkasilta. It forwards sound and picture between the endpoints of a lesson and knows no
+//! Python, no names of people and no policy: its caller says what plays where.
+//!
+//! ```text
+//! io (sockets, threads, queues)
+//!  └─ shard (the state of some lessons: plain, driven by datagrams, commands and the time)
+//!      ├─ peer ── ice, srtp
+//!      ├─ source ── receive, capture     what a publisher sends
+//!      └─ slot ── seqmap, timeline, picture     one continuous stream to a receiver
+//! wire (STUN, RTP, RTCP, VP8: foreign octets to values and back)
+//! ```
+//!
+//! Everything below `io` takes the time as an argument and does no input or output.
+
+#![deny(unsafe_op_in_unsafe_fn)]
+
+pub mod capture;
+pub mod command;
+pub mod event;
+pub mod ice;
+pub mod io;
+pub mod keyframes;
+pub mod output;
+pub mod peer;
+pub mod picture;
+pub mod receive;
+pub mod seqmap;
+pub mod shard;
+pub mod slot;
+pub mod source;
+pub mod srtp;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod time;
+pub mod timeline;
+pub mod types;
+pub mod wire;

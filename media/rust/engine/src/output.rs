@@ -1,0 +1,84 @@
+//! What a shard wants done: datagrams to send, in one arena per turn, and events to tell.
+
+use crate::event::Event;
+use std::net::{IpAddr, SocketAddr};
+
+/// One way between us and a peer: which socket, from which of our addresses, to where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Path {
+    /// Index of the socket that the peer reached.
+    pub socket: u8,
+    /// The address that it reached; answers leave from there (IP_PKTINFO).
+    pub local: IpAddr,
+    /// The peer.
+    pub remote: SocketAddr,
+}
+
+/// A datagram in the arena.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram {
+    /// First octet.
+    pub start: usize,
+    /// One past the last octet.
+    pub end: usize,
+    /// The way.
+    pub path: Path,
+}
+
+/// An address began or ceased to belong to a peer of this shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressChange {
+    /// Datagrams from there are this shard's.
+    Learnt(SocketAddr),
+    /// No longer.
+    Forgotten(SocketAddr),
+}
+
+/// Filled by a shard during one turn, emptied by the thread that runs it at the turn's end, so its size is
+/// bounded by what one turn reads.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// The octets of all datagrams.
+    pub arena: Vec<u8>,
+    /// The datagrams, in order.
+    pub datagrams: Vec<Datagram>,
+    /// The events, in order.
+    pub events: Vec<Event>,
+    /// For the directory that receiving threads share.
+    pub addresses: Vec<AddressChange>,
+}
+
+impl Output {
+    /// Where the next datagram starts in the arena.
+    #[must_use]
+    pub fn start(&self) -> usize {
+        self.arena.len()
+    }
+
+    /// What lies in the arena from `start` on is a datagram.
+    pub fn finish(&mut self, start: usize, path: Path) {
+        let end = self.arena.len();
+        if end > start {
+            self.datagrams.push(Datagram { start, end, path });
+        }
+    }
+
+    /// Send these octets.
+    pub fn send(&mut self, data: &[u8], path: Path) {
+        let start = self.start();
+        self.arena.extend_from_slice(data);
+        self.finish(start, path);
+    }
+
+    /// The octets of a datagram.
+    #[must_use]
+    pub fn octets(&self, datagram: &Datagram) -> &[u8] {
+        &self.arena[datagram.start..datagram.end]
+    }
+
+    /// Forget what was sent.
+    pub fn clear_datagrams(&mut self) {
+        self.arena.clear();
+        self.datagrams.clear();
+    }
+}

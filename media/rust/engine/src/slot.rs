@@ -1,0 +1,295 @@
+//! One half of a slot: one continuous RTP stream to one peer, in which different feeds play.
+
+use crate::command::AddSlot;
+use crate::output::{Output, Path};
+use crate::picture::PictureNumbers;
+use crate::seqmap::SequenceMap;
+use crate::srtp::{Outbound, SrtpError};
+use crate::time::{Micros, NtpEpoch};
+use crate::timeline::Timeline;
+use crate::types::{Feed, Media};
+use crate::wire::rtcp;
+use crate::wire::rtp::{self, HeaderFields};
+use crate::wire::vp8;
+use std::ops::Range;
+
+/// How long an old picture may go on after another was asked for; then an empty picture is the truth.
+const OLD_PICTURE_US: i64 = 2 * Micros::SECOND;
+
+/// A packet of a source, decrypted and understood, as all halves that play it get it.
+#[derive(Debug)]
+pub struct Incoming<'a> {
+    /// The whole plain packet.
+    pub packet: &'a [u8],
+    /// Its payload, without padding.
+    pub payload: Range<usize>,
+    /// Marker bit.
+    pub marker: bool,
+    /// Extended sequence number.
+    pub index: u64,
+    /// Unwrapped timestamp.
+    pub timestamp: i64,
+    /// On the server clock.
+    pub captured: Micros,
+    /// The audio level extension's octet (RFC 6464), where there is one.
+    pub level: Option<u8>,
+    /// The payload descriptor of a VP8 packet.
+    pub vp8: Option<vp8::Descriptor>,
+    /// The first packet of a key frame.
+    pub begins_key_frame: bool,
+}
+
+/// What became of a packet in a half.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forwarded {
+    /// It was written.
+    Sent,
+    /// It was written and is the first of its feed here.
+    Switched,
+    /// It is not for this half now (another feed plays, or it waits for a key frame).
+    NotNow,
+}
+
+/// Counters of a half; also what its receiver says of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HalfCounters {
+    /// Packets sent.
+    pub packets: u64,
+    /// Payload octets sent.
+    pub octets: u64,
+    /// Feeds begun.
+    pub switches: u64,
+    /// Packets refused by the nonce guard or lying before a run: must stay near 0.
+    pub refused: u64,
+    /// Loss in 1/256 by the last receiver report.
+    pub fraction_lost: u8,
+    /// Packets lost by the last receiver report.
+    pub cumulative_lost: i32,
+    /// Key frame requests that the receiver sent.
+    pub key_frame_requests: u64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Half {
+    /// What it was made from.
+    pub spec: AddSlot,
+    /// Counters.
+    pub counters: HalfCounters,
+    /// A sender report should go out at once.
+    pub report_now: bool,
+    wanted: Option<Feed>,
+    playing: Option<Feed>,
+    wanted_since: Micros,
+    sequence: SequenceMap,
+    timeline: Timeline,
+    pictures: PictureNumbers,
+    /// The receiver has not yet shown by a report that it knows the SSRC.
+    mid_needed: bool,
+}
+
+/// The random starting points of a half (RFC 3550 section 5.1).
+#[derive(Clone, Copy, Debug)]
+pub struct Beginnings {
+    /// First sequence number; the upper half is not used, so that the first roll-over is not near.
+    pub sequence: u16,
+    /// Timestamp at the server clock's zero.
+    pub timestamp: u32,
+    /// First picture id.
+    pub picture: u16,
+}
+
+impl Half {
+    /// A half that plays nothing.
+    #[must_use]
+    pub fn new(spec: AddSlot, begin: Beginnings) -> Self {
+        let timeline = Timeline::new(spec.clock_rate, spec.media == Media::Video, begin.timestamp);
+        Self {
+            spec,
+            counters: HalfCounters::default(),
+            report_now: false,
+            wanted: None,
+            playing: None,
+            wanted_since: Micros(0),
+            sequence: SequenceMap::new(u64::from(begin.sequence & 0x7fff)),
+            timeline,
+            pictures: PictureNumbers::new(begin.picture),
+            mid_needed: true,
+        }
+    }
+
+    /// What is asked for.
+    #[must_use]
+    pub fn wanted(&self) -> Option<Feed> {
+        self.wanted
+    }
+
+    /// What is heard or seen.
+    #[must_use]
+    pub fn playing(&self) -> Option<Feed> {
+        self.playing
+    }
+
+    /// Ask for another feed. A voice falls silent at once; a picture stays until the key frame of the next
+    /// (but not for long), unless nothing is asked for.
+    pub fn want(&mut self, feed: Option<Feed>, now: Micros) {
+        if self.wanted == feed {
+            return;
+        }
+        self.wanted = feed;
+        self.wanted_since = now;
+        if feed.is_none() || self.spec.media == Media::Audio {
+            self.playing = None;
+        }
+    }
+
+    /// The feed ceased to exist.
+    pub fn lose(&mut self, feed: Feed) {
+        if self.wanted == Some(feed) {
+            self.wanted = None;
+        }
+        if self.playing == Some(feed) {
+            self.playing = None;
+        }
+    }
+
+    /// The feed's RTP stream was replaced by another: what comes next is a new run.
+    pub fn begin_again(&mut self, feed: Feed) {
+        if self.playing == Some(feed) {
+            self.playing = None;
+        }
+    }
+
+    /// True when a key frame of `feed` would help.
+    #[must_use]
+    pub fn waits_for_key_frame(&self, feed: Feed) -> bool {
+        self.spec.media == Media::Video && self.wanted == Some(feed) && self.playing != Some(feed)
+    }
+
+    /// A packet of `feed`: write it into `out` with this half's own header, protected.
+    pub fn forward(
+        &mut self,
+        feed: Feed,
+        incoming: &Incoming<'_>,
+        srtp: &mut Outbound,
+        path: Path,
+        out: &mut Output,
+        now: Micros,
+    ) -> Result<Forwarded, SrtpError> {
+        let begins = self.playing != Some(feed);
+        if begins {
+            if self.wanted != Some(feed) || !self.may_begin(incoming) {
+                return Ok(Forwarded::NotNow);
+            }
+            self.begin(feed, incoming.index);
+        } else if self.wanted != Some(feed) && now.since(self.wanted_since) > OLD_PICTURE_US {
+            self.playing = None;
+            return Ok(Forwarded::NotNow);
+        }
+        let Some(index) = self.sequence.map(incoming.index) else {
+            self.counters.refused += 1;
+            return Ok(Forwarded::NotNow);
+        };
+        let timestamp = self.timeline.map(incoming.timestamp, incoming.captured, now) as u32;
+        let start = out.start();
+        self.write(index, timestamp, incoming, now, &mut out.arena);
+        let header_len = out.arena.len() - start - incoming.payload.len();
+        if let Some(descriptor) = &incoming.vp8 {
+            let id = descriptor.picture_id.map_or(0, |id| id.value);
+            let (id, tl0) = self.pictures.map(id, descriptor.tl0_picture_index.unwrap_or(0));
+            descriptor.rewrite(&mut out.arena[start + header_len..], id, tl0);
+        }
+        if let Err(error) = srtp.protect_rtp(&mut out.arena, start, header_len, self.spec.ssrc, index) {
+            self.counters.refused += 1;
+            return Err(error);
+        }
+        out.finish(start, path);
+        self.counters.packets += 1;
+        self.counters.octets += incoming.payload.len() as u64;
+        if begins {
+            self.counters.switches += 1;
+            self.report_now = true;
+            return Ok(Forwarded::Switched);
+        }
+        Ok(Forwarded::Sent)
+    }
+
+    /// A packet of the feed that is not forwarded (padding alone): close the gap it would leave.
+    pub fn skip(&mut self, feed: Feed, index: u64) {
+        if self.playing == Some(feed) {
+            self.sequence.skip(index);
+        }
+    }
+
+    /// The receiver reported on this half.
+    pub fn on_report(&mut self, block: &rtcp::ReportBlock) {
+        self.mid_needed = false;
+        self.counters.fraction_lost = block.fraction_lost;
+        self.counters.cumulative_lost = block.cumulative_lost;
+    }
+
+    /// Append a sender report (RFC 3550 section 6.4.1) to a compound packet; false when nothing was ever sent.
+    pub fn write_report(&mut self, compound: &mut Vec<u8>, now: Micros, epoch: NtpEpoch) -> bool {
+        let Some(timestamp) = self.timeline.at(now) else { return false };
+        self.report_now = false;
+        let info = rtcp::SenderInfo {
+            ssrc: self.spec.ssrc,
+            ntp: now.to_ntp(epoch),
+            rtp_timestamp: timestamp,
+            packets: self.counters.packets as u32,
+            octets: self.counters.octets as u32,
+        };
+        rtcp::write_sender_report(compound, &info, &[]);
+        true
+    }
+
+    fn may_begin(&self, incoming: &Incoming<'_>) -> bool {
+        self.spec.media == Media::Audio || incoming.begins_key_frame
+    }
+
+    fn begin(&mut self, feed: Feed, index: u64) {
+        self.playing = Some(feed);
+        self.sequence.begin(index);
+        self.timeline.begin();
+        self.pictures.begin();
+    }
+
+    fn write(&self, index: u64, timestamp: u32, incoming: &Incoming<'_>, now: Micros, arena: &mut Vec<u8>) {
+        let fields = HeaderFields {
+            marker: incoming.marker,
+            payload_type: self.spec.payload_type,
+            sequence: index as u16,
+            timestamp,
+            ssrc: self.spec.ssrc,
+        };
+        let send_time = send_time(now);
+        let level = [incoming.level.unwrap_or(127)];
+        let mut extensions: [(u8, &[u8]); 3] = [(0, &[]); 3];
+        let mut count = 0;
+        let mut push = |id: Option<u8>, value| {
+            if let Some(id) = id {
+                extensions[count] = (id, value);
+                count += 1;
+            }
+        };
+        push(self.spec.send_time_extension, &send_time);
+        if incoming.level.is_some() {
+            push(self.spec.level_extension, &level);
+        }
+        if self.mid_needed {
+            push(self.spec.mid_extension, self.spec.mid.as_bytes());
+        }
+        // It fails only for an extension that can't be written; negotiation gives ids and mids that can.
+        if rtp::write_header(arena, &fields, &extensions[..count]).is_err() {
+            let _ = rtp::write_header(arena, &fields, &[]);
+        }
+        arena.extend_from_slice(&incoming.packet[incoming.payload.clone()]);
+    }
+}
+
+/// The abs-send-time extension: 24 bits of seconds in 6.18 fixed point.
+fn send_time(now: Micros) -> [u8; 3] {
+    let fixed = ((i128::from(now.0) << 18) / i128::from(Micros::SECOND)) as u32;
+    let [_, high, mid, low] = fixed.to_be_bytes();
+    [high, mid, low]
+}

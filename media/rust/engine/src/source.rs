@@ -1,0 +1,104 @@
+//! One source of a publisher: its layers, what is received of each, and who plays them.
+
+use crate::capture::SourceClock;
+use crate::command::Publish;
+use crate::receive::ReceiveStats;
+use crate::time::Micros;
+use crate::types::{LayerIndex, SourceId};
+use crate::wire::rtp::TimestampUnwrapper;
+
+/// A half of some peer that wants or plays a layer, by its places in the shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subscriber {
+    /// The peer's key in the shard.
+    pub peer: usize,
+    /// The half's place in the peer.
+    pub half: usize,
+}
+
+/// One layer.
+#[derive(Debug)]
+pub struct Layer {
+    /// Its restriction identifier, where simulcast is used.
+    pub rid: Option<String>,
+    /// Its SSRC, once known.
+    pub ssrc: Option<u32>,
+    /// What was received.
+    pub stats: ReceiveStats,
+    /// From timestamps to capture times.
+    pub clock: SourceClock,
+    /// From 32 bits to a line.
+    pub timestamps: TimestampUnwrapper,
+    /// When the last packet came.
+    pub heard_at: Option<Micros>,
+    /// The caller was told that it is live.
+    pub live: bool,
+    /// Who plays it.
+    pub subscribers: Vec<Subscriber>,
+}
+
+impl Layer {
+    fn new(rid: Option<String>, ssrc: Option<u32>, rate: u32) -> Self {
+        Self {
+            rid,
+            ssrc,
+            stats: ReceiveStats::default(),
+            clock: SourceClock::new(rate),
+            timestamps: TimestampUnwrapper::default(),
+            heard_at: None,
+            live: false,
+            subscribers: Vec::new(),
+        }
+    }
+
+    /// Another RTP stream stands for this layer from now on, so what was counted of the old one is over.
+    /// The caller lets the halves that play it begin anew.
+    pub fn restart(&mut self, rate: u32) {
+        let fresh = Self::new(self.rid.take(), self.ssrc, rate);
+        let subscribers = std::mem::take(&mut self.subscribers);
+        *self = Self { subscribers, ..fresh };
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Source {
+    /// What it was made from.
+    pub spec: Publish,
+    /// The publisher's key in the shard.
+    pub owner: usize,
+    /// From high to low.
+    pub layers: Vec<Layer>,
+}
+
+impl Source {
+    /// A source of which nothing has come yet.
+    #[must_use]
+    pub fn new(spec: Publish, owner: usize) -> Self {
+        let layers = spec
+            .layers
+            .iter()
+            .map(|layer| Layer::new(layer.rid.clone(), layer.ssrc, spec.clock_rate))
+            .collect();
+        Self { spec, owner, layers }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn id(&self) -> SourceId {
+        self.spec.source
+    }
+
+    /// The layer that a packet with this rid belongs to; without simulcast there is one, without a rid.
+    #[must_use]
+    pub fn layer_of_rid(&self, rid: Option<&[u8]>) -> Option<LayerIndex> {
+        let at = match rid {
+            Some(rid) => self
+                .layers
+                .iter()
+                .position(|layer| layer.rid.as_ref().is_some_and(|own| own.as_bytes() == rid)),
+            None => (self.layers.len() == 1).then_some(0),
+        };
+        at.and_then(|at| LayerIndex::try_from(at).ok())
+    }
+}

@@ -1,0 +1,49 @@
+//! The seam between SRTP's bookkeeping and a protection profile.
+
+use std::fmt::Debug;
+
+use super::gcm::AeadAes128Gcm;
+use super::{AEAD_AES_128_GCM, SrtpError};
+
+/// Session keys of one direction, and how packets look under them. Knows no state: the caller vouches that no
+/// index of an SSRC is sealed twice.
+///
+/// `start` and `header_len` lie within the buffers, and RTCP packets have their eight octets of header: the
+/// callers check. After an error of an `open` the packet's octets are worthless.
+pub(super) trait Cipher: Debug + Send + Sync {
+    /// Encrypts `out[start + header_len..]` in place and appends what the profile adds.
+    fn seal_rtp(
+        &self,
+        out: &mut Vec<u8>,
+        start: usize,
+        header_len: usize,
+        ssrc: u32,
+        index: u64,
+    ) -> Result<(), SrtpError>;
+
+    /// Authenticates and decrypts in place; gives the length of the plain packet.
+    fn open_rtp(
+        &self,
+        packet: &mut [u8],
+        header_len: usize,
+        ssrc: u32,
+        index: u64,
+    ) -> Result<usize, SrtpError>;
+
+    /// Encrypts the compound `out[start..]` in place and appends the index and what else the profile adds.
+    fn seal_rtcp(&self, out: &mut Vec<u8>, start: usize, ssrc: u32, index: u32) -> Result<(), SrtpError>;
+
+    /// The SRTCP index that `packet` states; Unencrypted where it says that it is not.
+    fn rtcp_index(&self, packet: &[u8]) -> Result<u32, SrtpError>;
+
+    /// Authenticates and decrypts in place; gives the length of the plain compound.
+    fn open_rtcp(&self, packet: &mut [u8], ssrc: u32, index: u32) -> Result<usize, SrtpError>;
+}
+
+/// The cipher of a DTLS-SRTP protection profile: the one place that lists them.
+pub(super) fn new(profile: u16, master_key: &[u8], master_salt: &[u8]) -> Result<Box<dyn Cipher>, SrtpError> {
+    match profile {
+        AEAD_AES_128_GCM => Ok(Box::new(AeadAes128Gcm::derive(master_key, master_salt)?)),
+        _ => Err(SrtpError::UnknownProfile),
+    }
+}

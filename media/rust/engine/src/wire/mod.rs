@@ -1,0 +1,73 @@
+//! What crosses the socket, read from and written to octets: no state of a peer, no clock, no crypto keys.
+//!
+//! ```text
+//!   datagram -> demux -> stun
+//!                     -> rtp  -> vp8 (payload descriptor)
+//!                     -> rtcp (compound, after SRTCP)
+//! ```
+//!
+//! Every parser borrows, refuses what it cannot read with its own small error, and never panics: the octets
+//! are a stranger's until SRTP or MESSAGE-INTEGRITY has vouched for them, and sometimes after.
+
+pub mod demux;
+pub mod rtcp;
+pub mod rtp;
+pub mod stun;
+pub mod vp8;
+
+/// The octet at `at`, or None past the end.
+fn octet(data: &[u8], at: usize) -> Option<u8> {
+    data.get(at).copied()
+}
+
+/// `N` octets from `at` on, or None where the data ends before.
+fn octets<const N: usize>(data: &[u8], at: usize) -> Option<[u8; N]> {
+    let end = at.checked_add(N)?;
+    data.get(at..end)?.try_into().ok()
+}
+
+fn be16(data: &[u8], at: usize) -> Option<u16> {
+    octets(data, at).map(u16::from_be_bytes)
+}
+
+fn be32(data: &[u8], at: usize) -> Option<u32> {
+    octets(data, at).map(u32::from_be_bytes)
+}
+
+fn be64(data: &[u8], at: usize) -> Option<u64> {
+    octets(data, at).map(u64::from_be_bytes)
+}
+
+/// Declares a small error: a Copy enum whose Display is the given text.
+macro_rules! error_enum {
+    ($(#[$outer:meta])* $name:ident { $($variant:ident => $text:literal,)+ }) => {
+        $(#[$outer])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $(#[doc = $text] $variant,)+
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(match self { $(Self::$variant => $text,)+ })
+            }
+        }
+
+        impl std::error::Error for $name {}
+    };
+}
+pub(crate) use error_enum;
+
+#[cfg(test)]
+pub(crate) mod testing {
+    /// Octets of a hexadecimal string; blanks are ignored.
+    pub(crate) fn hex(text: &str) -> Vec<u8> {
+        let digits: Vec<u8> = text
+            .bytes()
+            .filter(|b| !b.is_ascii_whitespace())
+            .map(|b| char::from(b).to_digit(16).expect("a hexadecimal digit") as u8)
+            .collect();
+        assert_eq!(digits.len() % 2, 0, "half an octet");
+        digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+    }
+}

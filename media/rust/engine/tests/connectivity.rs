@@ -1,0 +1,197 @@
+//! ICE-lite as the other end sees it, and the border of the engine: what is not a peer's is not heard.
+
+mod common;
+
+use common::*;
+use luokkasilta_engine::command::{Command, CommandError};
+use luokkasilta_engine::event::Event;
+use luokkasilta_engine::types::Media;
+use luokkasilta_engine::wire::stun::{Class, Message, short_term_key};
+use std::net::SocketAddr;
+
+fn answer(bench: &mut Bench) -> Vec<u8> {
+    let mut sent = bench.sent();
+    assert_eq!(sent.len(), 1);
+    sent.remove(0).1
+}
+
+fn error_code(bench: &mut Bench) -> Option<u16> {
+    let octets = answer(bench);
+    Message::parse(&octets).expect("well-formed").error_code()
+}
+
+#[test]
+fn a_check_is_answered_from_where_it_came_and_nomination_is_told_once() {
+    let mut bench = Bench::default();
+    let mut remote = Remote::add(&mut bench, 1);
+    remote.check(&mut bench, false);
+    let octets = answer(&mut bench);
+    let message = Message::parse(&octets).expect("well-formed");
+    assert_eq!(message.class(), Class::Success);
+    assert_eq!(message.xor_mapped_address(), Some(remote.path.remote));
+    assert!(message.verify_integrity(&remote.key) && message.has_fingerprint());
+    assert!(bench.events().is_empty());
+    for _ in 0..2 {
+        remote.check(&mut bench, true);
+    }
+    let connected = bench.events();
+    assert_eq!(connected.len(), 1);
+    assert!(matches!(connected[0], Event::PeerConnected { peer: 1, .. }));
+}
+
+#[test]
+fn refused_checks_say_why() {
+    let mut bench = Bench::default();
+    let mut remote = Remote::add(&mut bench, 1);
+    let path = remote.path;
+    let username = b"local1:far";
+
+    let mut wrong_password = Vec::new();
+    request_from(&mut wrong_password, 1, username)
+        .ice_controlling(7)
+        .finish(Some(&short_term_key("not the password at all")));
+    bench.datagram(&wrong_password, path);
+    assert_eq!(error_code(&mut bench), Some(401));
+
+    let mut wrong_name = Vec::new();
+    request_from(&mut wrong_name, 2, b"local1:other").ice_controlling(7).finish(Some(&remote.key));
+    bench.datagram(&wrong_name, path);
+    assert_eq!(error_code(&mut bench), Some(401));
+
+    let mut no_integrity = Vec::new();
+    request_from(&mut no_integrity, 3, username).ice_controlling(7).finish(None);
+    bench.datagram(&no_integrity, path);
+    assert_eq!(error_code(&mut bench), Some(400));
+
+    let mut controlled = Vec::new();
+    request_from(&mut controlled, 4, username).ice_controlled(7).finish(Some(&remote.key));
+    bench.datagram(&controlled, path);
+    assert_eq!(error_code(&mut bench), Some(487));
+
+    assert_eq!(bench.stats()["peers"][0]["checks_refused"], 4);
+    assert_eq!(bench.shard.path_of(1), None, "none of them made a pair");
+    remote.check(&mut bench, true);
+    assert_eq!(bench.shard.path_of(1), Some(path));
+}
+
+#[test]
+fn a_stranger_is_not_answered() {
+    let mut bench = Bench::default();
+    let mut remote = Remote::add(&mut bench, 1);
+    let check = remote.check_octets(true);
+    bench.command(Command::RemovePeer(1));
+    bench.datagram(&check, remote.path);
+    bench.datagram(&[], remote.path);
+    bench.datagram(&[22, 254, 253, 0, 0], remote.path);
+    bench.datagram(&[0x80; 40], remote.path);
+    assert!(bench.sent().is_empty());
+    assert!(bench.events().is_empty());
+}
+
+#[test]
+fn two_peers_behind_one_address_and_a_port_that_changes_hands() {
+    let mut bench = Bench::default();
+    let mut one = Remote::join(&mut bench, 1);
+    let mut two = Remote::join(&mut bench, 2);
+    assert_eq!(one.path.remote.ip(), two.path.remote.ip());
+    bench.datagram(&[22, 1], one.path);
+    bench.datagram(&[22, 2], two.path);
+    bench.sent();
+    let heard: Vec<_> = bench
+        .events()
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::DtlsReceived { peer, data } => Some((peer, data[1])),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(heard, [(1, 1), (2, 2)]);
+    // The first page reloads, and the second gets its port.
+    two.path = one.path;
+    two.check(&mut bench, true);
+    bench.sent();
+    bench.events();
+    bench.datagram(&[22, 3], one.path);
+    assert_eq!(bench.events(), [Event::DtlsReceived { peer: 2, data: vec![22, 3] }]);
+    one.path.remote = SocketAddr::from(([192, 0, 2, 1], 30_000));
+    one.check(&mut bench, true);
+    assert_eq!(bench.shard.path_of(1), Some(one.path));
+}
+
+#[test]
+fn pairs_of_one_peer_are_bounded() {
+    let mut bench = Bench::default();
+    let mut remote = Remote::join(&mut bench, 1);
+    let first = remote.path;
+    for port in 1..100 {
+        remote.path.remote.set_port(40_000 + port);
+        bench.advance(MS);
+        remote.check(&mut bench, false);
+    }
+    assert_eq!(bench.shard.path_of(1), Some(first), "the nominated pair stays");
+    bench.events();
+    let mut old = first;
+    old.remote.set_port(40_001);
+    bench.datagram(&[22, 1], old);
+    assert!(bench.events().is_empty(), "the oldest were forgotten");
+}
+
+#[test]
+fn silence_is_told_once_and_ends_with_the_next_check() {
+    let mut bench = Bench::default();
+    let mut remote = Remote::join(&mut bench, 1);
+    bench.events();
+    for _ in 0..29 {
+        bench.advance(1_000 * MS);
+    }
+    assert!(bench.events().is_empty());
+    for _ in 0..60 {
+        bench.advance(1_000 * MS);
+    }
+    assert_eq!(bench.events(), [Event::PeerSilent { peer: 1 }]);
+    remote.check(&mut bench, true);
+    bench.sent();
+    bench.events();
+    for _ in 0..40 {
+        bench.advance(1_000 * MS);
+    }
+    assert_eq!(bench.events(), [Event::PeerSilent { peer: 1 }]);
+}
+
+#[test]
+fn commands_that_cannot_be_carried_out_say_so() {
+    let mut bench = Bench::default();
+    let one = Remote::join(&mut bench, 1);
+    one.publish_voice(&mut bench, 11, Some(81));
+    one.add_pair(&mut bench, 0);
+    bench.events();
+    let mut failed = |command: &mut dyn FnMut(&mut Bench)| {
+        command(&mut bench);
+        bench
+            .events()
+            .into_iter()
+            .map(|event| match event {
+                Event::CommandFailed { error, .. } => error,
+                other => panic!("{other:?}"),
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(failed(&mut |bench| one.set_keys(bench)), [CommandError::KeysAlreadySet]);
+    assert_eq!(failed(&mut |bench| one.publish_voice(bench, 11, Some(90))), [CommandError::Duplicate]);
+    assert_eq!(failed(&mut |bench| one.publish_voice(bench, 12, Some(81))), [CommandError::SsrcUsed]);
+    assert_eq!(failed(&mut |bench| one.add_pair(bench, 0)), [CommandError::Duplicate; 2]);
+    assert_eq!(failed(&mut |bench| one.route(bench, 0, Media::Video, Some(11))), [CommandError::Mismatch]);
+    assert_eq!(
+        failed(&mut |bench| one.route(bench, 0, Media::Audio, Some(99))),
+        [CommandError::UnknownSource]
+    );
+    assert_eq!(failed(&mut |bench| one.route(bench, 7, Media::Audio, None)), [CommandError::UnknownSlot]);
+    assert_eq!(failed(&mut |bench| bench.command(Command::RemovePeer(5))), [CommandError::UnknownPeer]);
+    assert_eq!(
+        failed(&mut |bench| {
+            Remote::add(bench, 6);
+            bench.command(Command::SendDtls(6, vec![22]));
+        }),
+        [CommandError::NoPath]
+    );
+}

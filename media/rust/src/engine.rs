@@ -1,0 +1,211 @@
+//! The engine as Python sees it. Every method posts a command and returns; none blocks, but for `close`.
+
+use crate::EngineError;
+use crate::event::Event;
+use luokkasilta_engine::command::{AddPeer, AddSlot, Command, LayerSpec, Publish, SetKeys};
+use luokkasilta_engine::io::engine::{Engine as CoreEngine, PostError};
+use luokkasilta_engine::types::{Codec, Feed, Media};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+use std::sync::atomic::Ordering;
+
+/// See media/_engine.pyi.
+#[pyclass(frozen, module = "media._engine")]
+pub struct Engine {
+    core: CoreEngine,
+}
+
+fn refused(error: PostError) -> PyErr {
+    EngineError::new_err(error.to_string())
+}
+
+fn media_of(name: &str) -> PyResult<Media> {
+    match name {
+        "audio" => Ok(Media::Audio),
+        "video" => Ok(Media::Video),
+        _ => Err(PyValueError::new_err("media is \"audio\" or \"video\"")),
+    }
+}
+
+fn codec_of(name: &str) -> PyResult<Codec> {
+    match name {
+        "opus" => Ok(Codec::Opus),
+        "vp8" => Ok(Codec::Vp8),
+        _ => Err(PyValueError::new_err("codec is \"opus\" or \"vp8\"")),
+    }
+}
+
+#[pymethods]
+#[allow(clippy::too_many_arguments, reason = "keyword arguments in Python")]
+#[allow(missing_docs, reason = "described in media/_engine.pyi, where Python looks")]
+impl Engine {
+    #[new]
+    #[pyo3(signature = (bind, *, shards = 1))]
+    fn new(bind: Vec<String>, shards: usize) -> PyResult<Self> {
+        let mut addresses: Vec<SocketAddr> = Vec::with_capacity(bind.len());
+        for text in &bind {
+            let address =
+                text.parse().map_err(|_| EngineError::new_err(format!("not an address and port: {text}")))?;
+            addresses.push(address);
+        }
+        let core = CoreEngine::start(&addresses, shards).map_err(|error| {
+            EngineError::new_err(format!("can't open media on {}: {error}", bind.join(", ")))
+        })?;
+        Ok(Self { core })
+    }
+
+    #[getter]
+    fn local_addresses(&self) -> Vec<(String, u16)> {
+        self.core.local().iter().map(|address| (address.ip().to_string(), address.port())).collect()
+    }
+
+    #[getter]
+    fn event_fd(&self) -> i32 {
+        self.core.event_fd().as_raw_fd()
+    }
+
+    #[getter]
+    fn shards(&self) -> usize {
+        self.core.shards()
+    }
+
+    #[getter]
+    fn io_counters(&self) -> Vec<(&'static str, u64)> {
+        let counters = self.core.counters();
+        [
+            ("sent", &counters.sent),
+            ("send_buffer_full", &counters.send_buffer_full),
+            ("send_errors", &counters.send_errors),
+            ("receive_errors", &counters.receive_errors),
+            ("too_long", &counters.too_long),
+            ("handovers_dropped", &counters.handovers_dropped),
+        ]
+        .into_iter()
+        .map(|(name, counter)| (name, counter.load(Ordering::Relaxed)))
+        .collect()
+    }
+
+    #[pyo3(signature = (peer, *, shard, local_ufrag, local_pwd, remote_ufrag, receive_bitrate))]
+    fn add_peer(
+        &self,
+        peer: u64,
+        shard: usize,
+        local_ufrag: String,
+        local_pwd: String,
+        remote_ufrag: String,
+        receive_bitrate: u64,
+    ) -> PyResult<()> {
+        let spec = AddPeer { peer, local_ufrag, local_pwd, remote_ufrag, receive_bitrate };
+        self.core.add_peer(shard, spec).map_err(refused)
+    }
+
+    #[pyo3(signature = (peer, *, profile, receive_key, receive_salt, send_key, send_salt))]
+    fn set_keys(
+        &self,
+        peer: u64,
+        profile: u16,
+        receive_key: Vec<u8>,
+        receive_salt: Vec<u8>,
+        send_key: Vec<u8>,
+        send_salt: Vec<u8>,
+    ) -> PyResult<()> {
+        let keys = SetKeys { peer, profile, receive_key, receive_salt, send_key, send_salt };
+        self.core.post(Command::SetKeys(keys)).map_err(refused)
+    }
+
+    fn send_dtls(&self, peer: u64, data: &Bound<'_, PyBytes>) -> PyResult<()> {
+        self.core.post(Command::SendDtls(peer, data.as_bytes().to_vec())).map_err(refused)
+    }
+
+    #[pyo3(signature = (peer, source, *, media, codec, mid, payload_type, clock_rate, layers, mid_extension, rid_extension, level_extension))]
+    fn publish(
+        &self,
+        peer: u64,
+        source: u64,
+        media: &str,
+        codec: &str,
+        mid: String,
+        payload_type: u8,
+        clock_rate: u32,
+        layers: Vec<(Option<String>, Option<u32>)>,
+        mid_extension: Option<u8>,
+        rid_extension: Option<u8>,
+        level_extension: Option<u8>,
+    ) -> PyResult<()> {
+        let spec = Publish {
+            peer,
+            source,
+            media: media_of(media)?,
+            codec: codec_of(codec)?,
+            mid,
+            payload_type,
+            clock_rate,
+            layers: layers.into_iter().map(|(rid, ssrc)| LayerSpec { rid, ssrc }).collect(),
+            mid_extension,
+            rid_extension,
+            level_extension,
+        };
+        self.core.post(Command::Publish(spec)).map_err(refused)
+    }
+
+    fn unpublish(&self, peer: u64, source: u64) -> PyResult<()> {
+        self.core.post(Command::Unpublish(peer, source)).map_err(refused)
+    }
+
+    #[pyo3(signature = (peer, slot, *, media, codec, mid, payload_type, clock_rate, ssrc, mid_extension, level_extension, send_time_extension))]
+    fn add_slot(
+        &self,
+        peer: u64,
+        slot: u16,
+        media: &str,
+        codec: &str,
+        mid: String,
+        payload_type: u8,
+        clock_rate: u32,
+        ssrc: u32,
+        mid_extension: Option<u8>,
+        level_extension: Option<u8>,
+        send_time_extension: Option<u8>,
+    ) -> PyResult<()> {
+        let spec = AddSlot {
+            peer,
+            slot,
+            media: media_of(media)?,
+            codec: codec_of(codec)?,
+            mid,
+            payload_type,
+            clock_rate,
+            ssrc,
+            mid_extension,
+            level_extension,
+            send_time_extension,
+        };
+        self.core.post(Command::AddSlot(spec)).map_err(refused)
+    }
+
+    #[pyo3(signature = (peer, slot, *, media, source, layer = 0))]
+    fn route(&self, peer: u64, slot: u16, media: &str, source: Option<u64>, layer: u8) -> PyResult<()> {
+        let feed = source.map(|source| Feed { source, layer });
+        self.core.post(Command::Route { peer, slot, media: media_of(media)?, feed }).map_err(refused)
+    }
+
+    fn remove_peer(&self, peer: u64) -> PyResult<()> {
+        self.core.post(Command::RemovePeer(peer)).map_err(refused)
+    }
+
+    fn request_stats(&self, ticket: u64) -> PyResult<()> {
+        self.core.post(Command::RequestStats(ticket)).map_err(refused)
+    }
+
+    fn drain(&self) -> Vec<Event> {
+        self.core.drain().into_iter().map(Event::from).collect()
+    }
+
+    fn close(&self, py: Python<'_>) {
+        // The threads never take the GIL, but joining them takes a moment that others may use.
+        py.detach(|| self.core.close());
+    }
+}
