@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from bridge.notices import Notice
 from bridge.values import EndpointId, Grant, LessonId, Offer, SourceKind, SourceRef
 
 
@@ -64,7 +65,9 @@ class MediaPort(Protocol):
     def admit(self, endpoint: EndpointId, offer: Offer, grant: Grant) -> Admission:
         """Negotiate and create the endpoint's peer. Raises MediaRefusedError."""
 
-    def route(self, endpoint: EndpointId, slot: int, picture: SourceRef | None, voice: SourceRef | None) -> None:
+    def route(
+        self, endpoint: EndpointId, slot: int, picture: SourceRef | None, voice: SourceRef | None
+    ) -> None:
         """Play these sources in a slot; ``None`` empties that half. A no-op for what plays already."""
 
     def dismiss(self, endpoint: EndpointId) -> None:
@@ -78,3 +81,10 @@ class OpenMedia(Protocol):
     """Makes the media port of one lesson; ``sink`` is called on the event loop with what happens there."""
 
     def __call__(self, lesson: LessonId, sink: Callable[[MediaEvent], None]) -> MediaPort: ...
+
+
+class Outbox(Protocol):
+    """The way to one endpoint. Implementations are bounded and drop by a rule of their own."""
+
+    def post(self, notice: Notice) -> None:
+        """Never blocks and never raises. What comes after a final notice is ignored."""

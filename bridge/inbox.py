@@ -1,0 +1,127 @@
+"""What a live Classroom is told: frozen messages, and the bounded inbox they wait in (D6)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from bridge.errors import ErrorCode, RefusedError
+from bridge.ports import MediaEvent, Outbox, SourceLive
+from bridge.values import EndpointId, Offer, Pass, SourceKind
+
+INBOX_LIMIT = 1024
+"""Messages. A full second of 50 endpoints at their rate limit; a Classroom works off thousands a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A message that an endpoint sent. ``request`` is the number its answer carries as ``re``."""
+
+    endpoint: EndpointId
+    request: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Enter(Request):
+    """A connection showed a valid token. Its notices go to ``outbox`` from now on."""
+
+    admitted: Pass
+    outbox: Outbox
+
+
+@dataclass(frozen=True, slots=True)
+class Open(Request):
+    """The teacher opens the lesson."""
+
+
+@dataclass(frozen=True, slots=True)
+class Join(Request):
+    label: str | None
+    headcount: int
+    offer: Offer
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSwitched(Request):
+    kind: SourceKind
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class End(Request):
+    """The lesson ends for all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leave(Request):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The connection is gone, whether or not it said so before. A no-op for one that left."""
+
+    endpoint: EndpointId
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotWanted:
+    """The endpoint's outbox ran over and dropped its news."""
+
+    endpoint: EndpointId
+
+
+@dataclass(frozen=True, slots=True)
+class MediaHappened:
+    event: MediaEvent
+
+    @property
+    def endpoint(self) -> EndpointId:
+        event = self.event
+        return event.source.endpoint if isinstance(event, SourceLive) else event.endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The server stops."""
+
+
+Message = Request | Disconnected | SnapshotWanted | MediaHappened | Stop
+
+
+class Inbox:
+    """The queue of one Classroom.
+
+    When INBOX_LIMIT messages wait, requests are refused (``server-full``, counted in ``refused``) and a
+    source's coming alive is dropped (counted in ``dropped``: nothing leans on it). The rest is always taken:
+    an endpoint sends each of its departures once and asks for one snapshot at a time, so that the number of
+    endpoints bounds it.
+    """
+
+    def __init__(self, limit: int = INBOX_LIMIT) -> None:
+        self._limit = limit
+        self._queue: asyncio.Queue[Message] = asyncio.Queue()
+        self.refused = 0
+        self.dropped = 0
+
+    def put(self, message: Message) -> None:
+        """Raises RefusedError when the message is a request and the inbox is full."""
+        if self._queue.qsize() >= self._limit:
+            if isinstance(message, Request):
+                self.refused += 1
+                raise RefusedError(ErrorCode.SERVER_FULL, "the lesson has more to do than it can take in")
+            if isinstance(message, MediaHappened) and isinstance(message.event, SourceLive):
+                self.dropped += 1
+                return
+        self._queue.put_nowait(message)
+
+    def empty(self) -> bool:
+        return self._queue.empty()
+
+    async def get(self) -> Message:
+        """The oldest message; waits for one."""
+        return await self._queue.get()
+
+    def drain(self) -> list[Message]:
+        """All that wait, oldest first."""
+        return [self._queue.get_nowait() for _ in range(self._queue.qsize())]

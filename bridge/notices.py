@@ -1,0 +1,106 @@
+"""What a live Classroom says to its endpoints: values for their outboxes.
+
+``signalling.wire`` translates them to the messages of PROTOCOL.md. A notice with ``re`` answers the request
+that carried that number; the others are news.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from bridge.errors import ErrorCode
+from bridge.lessons import Lesson
+from bridge.members import Member
+from bridge.values import EndpointId, Pass, SlotPlan, SourceKind
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """The endpoint is let in; it has not joined yet."""
+
+    re: int | None
+    endpoint: EndpointId
+    admitted: Pass
+    lesson: Lesson
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The whole state. ``members`` in the order of joining, the receiver included."""
+
+    lesson: Lesson
+    members: tuple[Member, ...]
+    plan: SlotPlan
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    re: int | None
+    answer: str
+    sources: tuple[SourceKind, ...]
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class LessonChanged:
+    lesson: Lesson
+
+
+@dataclass(frozen=True, slots=True)
+class MembersChanged:
+    changed: tuple[Member, ...]
+    gone: tuple[EndpointId, ...]
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class SlotsChanged:
+    plan: SlotPlan
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    re: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An error. When it is fatal, nothing follows it."""
+
+    re: int | None
+    code: ErrorCode
+    text: str
+    closes: bool = False
+    """Fatal in this case, though its code is not always."""
+
+    @property
+    def fatal(self) -> bool:
+        return self.closes or self.code.fatal
+
+
+class Reason(Enum):
+    """Why an endpoint is let go without an error."""
+
+    LEFT = "left"
+    LESSON_ENDED = "lesson ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """The connection closes in order; nothing follows."""
+
+    reason: Reason
+
+
+News = Snapshot | LessonChanged | MembersChanged | SlotsChanged
+"""What a slow reader may lose, because a later Snapshot says it all."""
+
+Notice = Welcome | Joined | Done | Refused | Farewell | News
+
+
+def is_final(notice: Notice) -> bool:
+    """True when the connection closes after this notice."""
+    return isinstance(notice, Farewell) or (isinstance(notice, Refused) and notice.fatal)

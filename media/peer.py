@@ -1,0 +1,195 @@
+"""One endpoint's media: its peer in the engine, its DTLS association, and what the lesson hears of them.
+
+joining --(DTLS done)--> connected --(DTLS closed, silence)--> lost --(close)--> closed
+   '-------------------(handshake failed, silence)--------------^
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+from collections.abc import Callable
+
+from bridge.ports import MediaConnected, MediaEvent, MediaLost, SourceLive
+from bridge.values import EndpointId, LessonId, SourceKind, SourceRef
+from media.dtls import Certificate, DtlsFailedError, DtlsPeer, SrtpKeys
+from media.engine import EngineUnavailableError, PacketEngine
+from media.plan import Media, PeerPlan
+
+logger = logging.getLogger(__name__)
+
+# Codes of failed commands that are in the nature of things: a datagram to a client whose pair is not valid
+# yet (DTLS repeats it), and commands that crossed a removal.
+_HARMLESS = frozenset({"no-path", "unknown-peer", "unknown-source"})
+
+
+class PeerState(enum.Enum):
+    JOINING = "joining"
+    CONNECTED = "connected"
+    LOST = "lost"
+    CLOSED = "closed"
+
+
+_NEXT = {
+    PeerState.JOINING: {PeerState.CONNECTED, PeerState.LOST, PeerState.CLOSED},
+    PeerState.CONNECTED: {PeerState.LOST, PeerState.CLOSED},
+    PeerState.LOST: {PeerState.CLOSED},
+    PeerState.CLOSED: set[PeerState](),
+}
+
+
+class MediaPeer:
+    """Created by LessonMedia.admit and closed by LessonMedia.dismiss, never by itself.
+
+    A lost peer says MediaLost once and then waits to be closed. ``sink`` is called on the event loop, at most
+    once with MediaConnected and once with MediaLost, and never after ``close`` was called.
+    """
+
+    def __init__(
+        self,
+        engine: PacketEngine,
+        certificate: Certificate,
+        sink: Callable[[MediaEvent], None],
+        *,
+        lesson: LessonId,
+        endpoint: EndpointId,
+        plan: PeerPlan,
+    ) -> None:
+        """Create the peer, its sources and its slots in the engine. Raises EngineUnavailableError."""
+        self._engine = engine
+        self._sink = sink
+        self._name = f"lesson {lesson} endpoint {endpoint}"
+        self._endpoint = endpoint
+        self._state = PeerState.JOINING
+        self._kinds: dict[int, SourceKind] = {}
+        self._live: dict[int, set[int]] = {}
+        self._playing: dict[tuple[int, Media], int | None] = {
+            (slot.index, half.codec.media): None for slot in plan.slots for half in slot.halves
+        }
+        self._dtls = DtlsPeer(certificate, plan.dtls, send=self._send_dtls, on_keys=self._keys_agreed)
+        self.peer = engine.add_peer(self, plan, shard=engine.shard_of(lesson))
+        try:
+            for source in plan.sources:
+                self._kinds[engine.publish(self.peer, source)] = source.kind
+            for slot in plan.slots:
+                engine.add_slot(self.peer, slot)
+        except EngineUnavailableError:
+            self._remove()
+            raise
+        self.sources = {kind: source for source, kind in self._kinds.items()}
+        """The engine's source ids by kind."""
+        self._life = asyncio.get_running_loop().create_task(self._live_on(), name=f"dtls {endpoint}")
+
+    @property
+    def state(self) -> PeerState:
+        return self._state
+
+    @property
+    def pictures_and_voices(self) -> frozenset[tuple[int, Media]]:
+        """The slot halves that exist, as (index, media)."""
+        return frozenset(self._playing)
+
+    def play(self, slot: int, media: Media, source: int | None) -> None:
+        """Play a source in a slot half, or nothing. A no-op for what plays already."""
+        if self._playing[slot, media] == source:
+            return
+        self._playing[slot, media] = source
+        try:
+            self._engine.route(self.peer, slot, media, source)
+        except EngineUnavailableError as exc:
+            self.lose(f"the packet engine takes no commands: {exc}")
+
+    def lose(self, reason: str) -> None:
+        """Say MediaLost, unless it was said before or the peer is closed."""
+        if self._state in {PeerState.JOINING, PeerState.CONNECTED}:
+            self._set_state(PeerState.LOST)
+            self._sink(MediaLost(self._endpoint, reason))
+
+    async def close(self) -> None:
+        """Say close_notify as best one can, then remove the peer from the engine. Idempotent."""
+        if self._state is PeerState.CLOSED:
+            await asyncio.wait([self._life])
+            return
+        self._set_state(PeerState.CLOSED)
+        try:
+            await self._dtls.close()
+        except DtlsFailedError as exc:
+            logger.info("%s: DTLS ended badly: %s", self._name, exc)
+        except Exception:
+            logger.exception("%s: DTLS did not close", self._name)
+        await asyncio.wait([self._life])
+        if self._dtls.dropped:
+            logger.warning("%s: %d DTLS datagrams were dropped", self._name, self._dtls.dropped)
+        self._remove()
+
+    # PeerHandler: what the engine says
+
+    def dtls_received(self, data: bytes) -> None:
+        self._dtls.received(data)
+
+    def pair_selected(self, local: str, remote: str) -> None:
+        logger.debug("%s: ICE pair %s %s", self._name, local, remote)
+
+    def fell_silent(self) -> None:
+        self.lose("no packet for the consent time")
+
+    def source_live(self, source: int, layer: int, live: bool) -> None:
+        kind = self._kinds.get(source)
+        if kind is None or self._state is PeerState.CLOSED:
+            return
+        layers = self._live.setdefault(source, set())
+        before = bool(layers)
+        if live:
+            layers.add(layer)
+        else:
+            layers.discard(layer)
+        if bool(layers) != before:
+            self._sink(SourceLive(SourceRef(self._endpoint, kind), live))
+
+    def command_failed(self, code: str) -> None:
+        if code in _HARMLESS or self._state is PeerState.CLOSED:
+            logger.debug("%s: a command failed: %s", self._name, code)
+            return
+        logger.error("%s: the packet engine refused a command: %s", self._name, code)
+        self.lose(f"packet engine: {code}")
+
+    # DTLS
+
+    async def _live_on(self) -> None:
+        try:
+            await self._dtls.run(self._connected)
+        except DtlsFailedError as exc:
+            self.lose(str(exc))
+        except Exception:
+            logger.exception("%s: DTLS failed by a fault", self._name)
+            self.lose("a fault of the server")
+        else:
+            self.lose("closed by the endpoint")
+
+    def _send_dtls(self, data: bytes) -> None:
+        try:
+            self._engine.send_dtls(self.peer, data)
+        except EngineUnavailableError as exc:
+            # As good as lost on the way: DTLS repeats it.
+            logger.debug("%s: a DTLS datagram was not sent: %s", self._name, exc)
+
+    def _keys_agreed(self, keys: SrtpKeys) -> None:
+        self._engine.set_keys(self.peer, keys)
+
+    def _connected(self) -> None:
+        if self._state is PeerState.JOINING:
+            self._set_state(PeerState.CONNECTED)
+            self._sink(MediaConnected(self._endpoint))
+
+    def _remove(self) -> None:
+        try:
+            self._engine.remove_peer(self.peer)
+        except EngineUnavailableError as exc:
+            logger.warning("%s: its peer stays in the engine: %s", self._name, exc)
+
+    def _set_state(self, state: PeerState) -> None:
+        if state not in _NEXT[self._state]:
+            raise RuntimeError(f"{self._name}: {self._state.value} -> {state.value}")
+        logger.info("%s: media %s -> %s", self._name, self._state.value, state.value)
+        self._state = state

@@ -1,0 +1,127 @@
+"""What the engine is to do for one peer, as values: the outcome of a negotiation.
+
+    PeerPlan ─┬─ IcePlan, DtlsPlan
+              ├─ SourcePlan ── LayerPlan        what the endpoint publishes, one per m-line
+              └─ SlotPlan ──── SlotHalfPlan     where it receives: a picture and a voice, or a voice alone
+
+The plan is made by ``media.negotiation`` without any I/O and carried out by ``media.engine``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bridge.values import LayerLevel, SourceKind
+
+Media = Literal["audio", "video"]
+CodecName = Literal["opus", "vp8"]
+
+_MEDIA_OF: dict[CodecName, Media] = {"opus": "audio", "vp8": "video"}
+
+
+@dataclass(frozen=True, slots=True)
+class CodecPlan:
+    """The one codec of an m-line, with the payload type that the offer gave it."""
+
+    name: CodecName
+    payload_type: int
+    clock_rate: int
+    """RTP timestamp ticks per second."""
+
+    @property
+    def media(self) -> Media:
+        return _MEDIA_OF[self.name]
+
+
+@dataclass(frozen=True, slots=True)
+class ExtensionPlan:
+    """The negotiated ids (1 to 14) of the header extensions that the engine reads or writes, or ``None``.
+
+    ``mid``: RFC 9143. ``rid``: RFC 8852. ``level``: audio level, RFC 6464. ``send_time``: abs-send-time.
+    """
+
+    mid: int | None = None
+    rid: int | None = None
+    level: int | None = None
+    send_time: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPlan:
+    """One encoding of a source. ``rid`` and ``ssrc`` are ``None`` where the offer didn't say them."""
+
+    level: LayerLevel
+    rid: str | None
+    ssrc: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePlan:
+    """A source that the endpoint publishes. ``layers`` is never empty and goes from high to low."""
+
+    kind: SourceKind
+    mid: str
+    codec: CodecPlan
+    layers: tuple[LayerPlan, ...]
+    extensions: ExtensionPlan
+
+
+@dataclass(frozen=True, slots=True)
+class SlotHalfPlan:
+    """The picture or the voice of a slot. ``ssrc`` is ours and unique in the peer."""
+
+    mid: str
+    codec: CodecPlan
+    ssrc: int
+    extensions: ExtensionPlan
+
+
+@dataclass(frozen=True, slots=True)
+class SlotPlan:
+    """A receive place; a voice slot has no ``picture``."""
+
+    index: int
+    picture: SlotHalfPlan | None
+    voice: SlotHalfPlan
+
+    @property
+    def halves(self) -> tuple[SlotHalfPlan, ...]:
+        return (self.voice,) if self.picture is None else (self.picture, self.voice)
+
+
+@dataclass(frozen=True, slots=True)
+class IcePlan:
+    """Short-term credentials (RFC 8445). A lite agent sends no checks, so the remote password is not kept."""
+
+    local_ufrag: str
+    local_pwd: str
+    remote_ufrag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """Hash of a DTLS certificate (RFC 8122): ``algorithm`` in lower case, ``value`` as "AB:CD:..."."""
+
+    algorithm: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class DtlsPlan:
+    """How the remote proves itself, and our role; the offerer is always the DTLS client."""
+
+    remote_fingerprints: tuple[Fingerprint, ...]
+    role: Literal["server"] = "server"
+
+
+@dataclass(frozen=True, slots=True)
+class PeerPlan:
+    """Everything that the engine must know of one endpoint."""
+
+    ice: IcePlan
+    dtls: DtlsPlan
+    sources: tuple[SourcePlan, ...]
+    slots: tuple[SlotPlan, ...]
+    receive_bitrate: int
+    """bit/s that the endpoint may send in all, told to it by REMB."""

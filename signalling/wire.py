@@ -1,0 +1,126 @@
+"""Translates what the bridge says (bridge.notices) to the messages of the wire. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import UNSET, UnsetType
+
+from bridge import notices
+from bridge.errors import ErrorCode
+from bridge.lessons import Lesson
+from bridge.members import Member
+from bridge.notices import Notice
+from bridge.values import SlotPlan, SourceKind, SourceRef
+from signalling import messages as m
+
+
+def to_wire(notice: Notice) -> m.ServerMessage | None:
+    """The message that says it, or None for a farewell, which a close code says."""
+    return _TRANSLATE[type(notice)](notice)
+
+
+def _re(request: int | None) -> int | UnsetType:
+    return UNSET if request is None else request
+
+
+def _lesson(lesson: Lesson) -> m.WireLesson:
+    return m.WireLesson(id=lesson.id, title=lesson.title, course=lesson.course, state=lesson.state)
+
+
+def _member(member: Member) -> m.WireMember:
+    return m.WireMember(
+        endpoint=member.endpoint,
+        role=member.role,
+        site=member.site,
+        room=member.room,
+        label=member.label,
+        headcount=member.headcount,
+        teaches=member.teaches,
+        sources={kind.value: on for kind, on in member.sources.items()},
+    )
+
+
+def _ref(source: SourceRef | None) -> m.WireRef | None:
+    return None if source is None else m.WireRef(endpoint=source.endpoint, kind=source.kind)
+
+
+def _plays(plan: SlotPlan) -> tuple[m.WirePlay, ...]:
+    return tuple(
+        m.WirePlay(index=play.index, picture=_ref(play.picture), voice=_ref(play.voice))
+        for play in plan.plays
+    )
+
+
+def _welcome(notice: notices.Welcome) -> m.Welcome:
+    admitted, grant = notice.admitted, notice.admitted.grant
+    return m.Welcome(
+        re=_re(notice.re),
+        version=m.VERSION,
+        endpoint=notice.endpoint,
+        lesson=_lesson(notice.lesson),
+        you=m.WireYou(
+            role=admitted.role,
+            site=admitted.site,
+            room=admitted.room,
+            publish=tuple(kind for kind in SourceKind if kind in grant.publish),
+            teaches=grant.teaches,
+            may_open=grant.may_open,
+            may_end=grant.may_end,
+        ),
+        slots=m.WireCounts(pairs=grant.slots.pairs, voices=grant.slots.voices),
+    )
+
+
+def _snapshot_fields(snapshot: notices.Snapshot) -> dict[str, Any]:
+    return {
+        "lesson": _lesson(snapshot.lesson),
+        "members": tuple(_member(member) for member in snapshot.members),
+        "slots": _plays(snapshot.plan),
+        "revision": snapshot.revision,
+    }
+
+
+def _joined(notice: notices.Joined) -> m.Joined:
+    return m.Joined(
+        re=_re(notice.re),
+        answer=notice.answer,
+        sources=notice.sources,
+        snapshot=m.WireSnapshot(**_snapshot_fields(notice.snapshot)),
+    )
+
+
+def _members(notice: notices.MembersChanged) -> m.Members:
+    changed = tuple(_member(member) for member in notice.changed)
+    return m.Members(changed=changed, gone=notice.gone, revision=notice.revision)
+
+
+def _refused(notice: notices.Refused) -> m.Error:
+    return m.Error(re=_re(notice.re), code=notice.code, text=notice.text, fatal=notice.fatal)
+
+
+def _farewell(_notice: notices.Farewell) -> None:
+    return None
+
+
+_TRANSLATE: dict[type[Notice], Callable[[Any], m.ServerMessage | None]] = {
+    notices.Welcome: _welcome,
+    notices.Joined: _joined,
+    notices.Snapshot: lambda notice: m.Snapshot(**_snapshot_fields(notice)),
+    notices.LessonChanged: lambda notice: m.Lesson(lesson=_lesson(notice.lesson)),
+    notices.MembersChanged: _members,
+    notices.SlotsChanged: lambda notice: m.Slots(slots=_plays(notice.plan), revision=notice.revision),
+    notices.Done: lambda notice: m.Done(re=_re(notice.re)),
+    notices.Refused: _refused,
+    notices.Farewell: _farewell,
+}
+
+_CLOSE_CODES = {ErrorCode.MESSAGE_TOO_LARGE: 1009, ErrorCode.SERVER_STOPPING: 1001}
+
+
+def close_code(final: Notice) -> int:
+    """The WebSocket close code after a final notice (RFC 6455, section 7.4; PROTOCOL.md, section 6)."""
+    if isinstance(final, notices.Refused):
+        return _CLOSE_CODES.get(final.code, 4000)
+    return 1000

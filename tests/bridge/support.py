@@ -1,0 +1,173 @@
+"""Stand-ins at the Classroom's seams: media that records, an outbox that keeps, a store in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from bridge.lessons import Lesson, LessonUnknownError
+from bridge.notices import Notice
+from bridge.ports import Admission, MediaEvent, MediaRefusedError
+from bridge.values import (
+    GRANTS,
+    EndpointId,
+    Grant,
+    LessonId,
+    LessonState,
+    Offer,
+    OfferedSlot,
+    OfferedSource,
+    Pass,
+    Role,
+    SourceKind,
+    SourceRef,
+)
+
+N = TypeVar("N")
+
+NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+LESSON = Lesson(LessonId("abc"), "Nyheter och medier", "RUB14", LessonState.WAITING, NOON)
+
+Route = tuple[EndpointId, int, SourceRef | None, SourceRef | None]
+
+
+@dataclass
+class RecordingMedia:
+    """A MediaPort that accepts every offer as it is; ``failing`` names the calls that raise."""
+
+    sink: Callable[[MediaEvent], None]
+    admitted: list[EndpointId] = field(default_factory=list)
+    dismissed: list[EndpointId] = field(default_factory=list)
+    routes: list[Route] = field(default_factory=list)
+    closed: int = 0
+    failing: dict[str, Exception] = field(default_factory=dict)
+
+    def admit(self, endpoint: EndpointId, offer: Offer, grant: Grant) -> Admission:
+        self._fail("admit")
+        if offer.sdp == "garbage":
+            raise MediaRefusedError("sdp-invalid", "the offer can't be parsed")
+        if offer.sdp == "without opus":
+            raise MediaRefusedError("sdp-unsupported", "no Opus")
+        self.admitted.append(endpoint)
+        return Admission(
+            f"answer to {offer.sdp}",
+            frozenset(source.kind for source in offer.sources),
+            tuple(slot.index for slot in offer.slots),
+        )
+
+    def route(
+        self, endpoint: EndpointId, slot: int, picture: SourceRef | None, voice: SourceRef | None
+    ) -> None:
+        self._fail("route")
+        self.routes.append((endpoint, slot, picture, voice))
+
+    def dismiss(self, endpoint: EndpointId) -> None:
+        self.dismissed.append(endpoint)
+        self._fail("dismiss")
+
+    def close(self) -> None:
+        self.closed += 1
+        self._fail("close")
+
+    def playing(self, endpoint: EndpointId) -> dict[int, tuple[SourceRef | None, SourceRef | None]]:
+        """What was routed last to each slot of an endpoint."""
+        return {slot: (picture, voice) for to, slot, picture, voice in self.routes if to == endpoint}
+
+    def _fail(self, call: str) -> None:
+        if call in self.failing:
+            raise self.failing[call]
+
+
+@dataclass
+class RecordingMediaService:
+    """Opens RecordingMedia, one for each lesson that becomes live here."""
+
+    opened: list[tuple[LessonId, RecordingMedia]] = field(default_factory=list)
+    stopped: int = 0
+
+    def open(self, lesson: LessonId, sink: Callable[[MediaEvent], None]) -> RecordingMedia:
+        media = RecordingMedia(sink)
+        self.opened.append((lesson, media))
+        return media
+
+    async def stop(self) -> None:
+        self.stopped += 1
+
+    @property
+    def last(self) -> RecordingMedia:
+        return self.opened[-1][1]
+
+
+class KeepingOutbox:
+    """Keeps every notice; ``wait_for`` gives the next one of a type that was not taken yet."""
+
+    def __init__(self) -> None:
+        self.notices: list[Notice] = []
+        self._taken = 0
+        self._posted = asyncio.Event()
+
+    def post(self, notice: Notice) -> None:
+        self.notices.append(notice)
+        self._posted.set()
+
+    async def wait_for(self, kind: type[N]) -> N:
+        """Skips what is of another type. Raises TimeoutError after a second."""
+        async with asyncio.timeout(1):
+            while True:
+                while self._taken < len(self.notices):
+                    notice = self.notices[self._taken]
+                    self._taken += 1
+                    if isinstance(notice, kind):
+                        return notice
+                self._posted.clear()
+                await self._posted.wait()
+
+    def all_of(self, kind: type[N]) -> list[N]:
+        return [notice for notice in self.notices if isinstance(notice, kind)]
+
+
+@dataclass
+class MemoryStore:
+    """A LessonStore that forgets at the end of the test."""
+
+    lessons: dict[LessonId, Lesson]
+    failing: Exception | None = None
+
+    async def add(self, lesson: Lesson) -> None:
+        self.lessons[lesson.id] = lesson
+
+    async def get(self, lesson: LessonId) -> Lesson:
+        # The real one awaits here, and others get their turn.
+        await asyncio.sleep(0)
+        if lesson not in self.lessons:
+            raise LessonUnknownError(lesson)
+        return self.lessons[lesson]
+
+    async def list(self) -> tuple[Lesson, ...]:
+        return tuple(self.lessons.values())
+
+    async def set_state(self, lesson: LessonId, state: LessonState, at: datetime) -> Lesson:
+        if self.failing is not None:
+            raise self.failing
+        self.lessons[lesson] = (await self.get(lesson)).moved(state, at)
+        return self.lessons[lesson]
+
+
+_serial = itertools.count()
+
+
+def make_pass(role: Role, site: str, room: str | None = None, lesson: LessonId = LESSON.id) -> Pass:
+    return Pass(f"token-{next(_serial)}", lesson, role, site, room, NOON.timestamp() + 3600)
+
+
+def make_offer(role: Role, sdp: str = "offer") -> Offer:
+    """Everything that the role's grant allows."""
+    grant = GRANTS[role]
+    pairs, voices = grant.slots.pairs, grant.slots.voices
+    sources = tuple(OfferedSource(kind, f"s-{kind}") for kind in SourceKind if kind in grant.publish)
+    slots = tuple(OfferedSlot(i, f"p{i}" if i < pairs else None, f"v{i}") for i in range(pairs + voices))
+    return Offer(sdp, sources, slots)

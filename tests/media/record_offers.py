@@ -1,0 +1,193 @@
+"""Records the join offers of the real Chromium and Firefox into ``offers/*.json``, for the negotiation tests.
+
+    .venv/bin/python -m tests.media.record_offers
+
+The page that it runs makes its transceivers as the web application does: the sources first, then the slots.
+An offer is taken before candidates are gathered, so it names no address of the machine it was made on. Run it
+again after a new browser release and read the difference.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shutil
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from playwright.async_api import Page, async_playwright
+
+from bridge.values import GRANTS, Role, SlotCounts, SourceKind
+from tests.media.firefox import FLAGS as FIREFOX_FLAGS
+from tests.media.firefox import firefox_page
+
+OFFERS = Path(__file__).parent / "offers"
+
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--no-default-browser-check",
+)
+
+_ORDER = (SourceKind.CAMERA, SourceKind.DOCUMENT, SourceKind.SCREEN, SourceKind.MIC, SourceKind.CONTENT)
+
+_BUILD_OFFER = """
+async ({sources, pairs, voices, simulcast, narrow}) => {
+  const pc = window.pc = new RTCPeerConnection();
+  const kept = {video: ["video/VP8", "video/rtx"], audio: ["audio/opus"]};
+  const add = (media, init) => {
+    const transceiver = pc.addTransceiver(media, init);
+    if (narrow) {
+      const name = typeof media === "string" ? media : media.kind;
+      const all = RTCRtpReceiver.getCapabilities(name).codecs;
+      transceiver.setCodecPreferences(all.filter((codec) => kept[name].includes(codec.mimeType)));
+    }
+    return transceiver;
+  };
+  const stream = await navigator.mediaDevices.getUserMedia({video: {width: 1280, height: 720}, audio: true});
+  const tracks = {camera: stream.getVideoTracks()[0], mic: stream.getAudioTracks()[0]};
+  const layers = [
+    {rid: "h", maxBitrate: 2000000},
+    {rid: "m", scaleResolutionDownBy: 2, maxBitrate: 600000},
+    {rid: "l", scaleResolutionDownBy: 4, maxBitrate: 150000},
+  ];
+  const publishing = sources.map((kind) => {
+    const media = kind === "mic" || kind === "content" ? "audio" : "video";
+    const init = {direction: "sendonly"};
+    if (kind === "camera" && simulcast) init.sendEncodings = layers;
+    return {kind, transceiver: add(tracks[kind] ?? media, init)};
+  });
+  const receiving = [];
+  for (let index = 0; index < pairs + voices; index++) {
+    const picture = index < pairs ? add("video", {direction: "recvonly"}) : null;
+    receiving.push({index, picture, voice: add("audio", {direction: "recvonly"})});
+  }
+  const offer = await pc.createOffer();
+  await pc.setLocalDescription(offer);
+  return {
+    sdp: offer.sdp,
+    sources: publishing.map(({kind, transceiver}) => ({kind, mid: transceiver.mid})),
+    slots: receiving.map(({index, picture, voice}) => (
+      {index, picture: picture ? picture.mid : null, voice: voice.mid}
+    )),
+  };
+}
+"""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One offer to record."""
+
+    name: str
+    role: Role
+    sources: tuple[SourceKind, ...]
+    slots: SlotCounts
+    simulcast: bool = True
+    narrow: bool = True
+    """Ask for VP8 and Opus alone by setCodecPreferences, as the pages do."""
+
+
+def _of_role(role: Role) -> Recipe:
+    grant = GRANTS[role]
+    sources = tuple(kind for kind in _ORDER if kind in grant.publish)
+    return Recipe(role.value, role, sources, grant.slots)
+
+
+RECIPES = (
+    _of_role(Role.KIOSK),
+    _of_role(Role.SCHOOL),
+    _of_role(Role.HOME),
+    Recipe("plain", Role.HOME, (SourceKind.CAMERA, SourceKind.MIC), SlotCounts(0, 0), simulcast=False),
+    Recipe("every-codec", Role.HOME, (SourceKind.CAMERA, SourceKind.MIC), SlotCounts(1, 0), narrow=False),
+)
+
+
+class Evaluates(Protocol):
+    """A page of a browser, as Playwright's and ours for Firefox have it."""
+
+    async def evaluate(self, function: str, argument: Any = None, /) -> Any: ...
+
+
+async def build_offer(page: Evaluates, recipe: Recipe) -> dict[str, Any]:
+    """Make an offer in ``page``: its ``sdp``, ``sources`` and ``slots`` as PROTOCOL.md section 3 has them.
+
+    The connection that made it stays in the page as ``window.pc``.
+    """
+    wanted = {
+        "sources": [kind.value for kind in recipe.sources],
+        "pairs": recipe.slots.pairs,
+        "voices": recipe.slots.voices,
+        "simulcast": recipe.simulcast,
+        "narrow": recipe.narrow,
+    }
+    recorded: dict[str, Any] = await page.evaluate(_BUILD_OFFER, wanted)
+    recorded["sdp"] = re.sub(r"a=candidate:[^\r\n]*\r\n", "", recorded["sdp"])
+    return recorded
+
+
+@asynccontextmanager
+async def chromium_page(chromium: str) -> AsyncIterator[Page]:
+    """A page of a fresh Chromium that may use its (fake) camera."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+        try:
+            page = await browser.new_page()
+            # A page without a secure origin has no camera; this one comes from nowhere but counts as local.
+            await page.route(
+                "**/*", lambda route: route.fulfill(body="<!doctype html>", content_type="text/html")
+            )
+            await page.goto("http://localhost/")
+            yield page
+        finally:
+            await browser.close()
+
+
+async def record(page: Evaluates, browser: str, version: str, flags: Sequence[str]) -> None:
+    """Write one file for each recipe."""
+    for recipe in RECIPES:
+        recorded = {
+            "browser": browser,
+            "version": version,
+            "flags": list(flags),
+            "role": recipe.role.value,
+            **await build_offer(page, recipe),
+        }
+        path = OFFERS / f"{browser.lower()}-{recipe.name}.json"
+        text = json.dumps(recorded, indent=1) + "\n"
+        await asyncio.to_thread(path.write_text, text, "utf-8")
+        print(path.name, len(recorded["sdp"]), "characters")
+        await page.evaluate("() => pc.close()")
+
+
+async def record_all(chromium: str, firefox: str) -> None:
+    async with chromium_page(chromium) as page:
+        browser = page.context.browser
+        assert browser is not None
+        await record(page, "Chromium", browser.version, FLAGS)
+    async with firefox_page(firefox) as page_of_firefox:
+        await record(page_of_firefox, "Firefox", page_of_firefox.version, FIREFOX_FLAGS)
+
+
+def main() -> int:
+    chromium, firefox = shutil.which("chromium"), shutil.which("firefox-esr")
+    if chromium is None or firefox is None:
+        print("chromium and firefox-esr must be installed", file=sys.stderr)
+        return 1
+    asyncio.run(record_all(chromium, firefox))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

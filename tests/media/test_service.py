@@ -1,0 +1,358 @@
+"""A lesson's media with the real packet engine: aiortc clients join over UDP on loopback, see and leave."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+
+import pytest
+from aiortc import (
+    MediaStreamTrack,
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCRtpTransceiver,
+    RTCSessionDescription,
+    VideoStreamTrack,
+)
+from aiortc.mediastreams import AudioStreamTrack
+from av.frame import Frame
+
+from bridge.ports import Admission, MediaConnected, MediaEvent, MediaLost, MediaRefusedError, SourceLive
+from bridge.values import (
+    GRANTS,
+    EndpointId,
+    LessonId,
+    Offer,
+    OfferedSlot,
+    OfferedSource,
+    Role,
+    SourceKind,
+    SourceRef,
+)
+from media.engine import EngineUnavailableError, PacketEngine
+from media.service import LessonMedia, MediaService
+from tests.media.support import eventually, recorded_named
+
+LESSON = LessonId("lesson")
+TEACHER, PUPIL = EndpointId("teacher"), EndpointId("pupil")
+CAMERA, MIC = SourceRef(TEACHER, SourceKind.CAMERA), SourceRef(TEACHER, SourceKind.MIC)
+WAIT_S = 8.0
+
+
+class Sink:
+    """Keeps a lesson's events, and lets a test wait for one."""
+
+    def __init__(self) -> None:
+        self.events: list[MediaEvent] = []
+        self._changed = asyncio.Condition()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __call__(self, event: MediaEvent) -> None:
+        self.events.append(event)
+        task = asyncio.get_running_loop().create_task(self._notify())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _notify(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def wait_for(self, wanted: Callable[[MediaEvent], bool]) -> MediaEvent:
+        async with asyncio.timeout(WAIT_S), self._changed:
+            await self._changed.wait_for(lambda: any(wanted(event) for event in self.events))
+        return next(event for event in self.events if wanted(event))
+
+    async def lost(self, endpoint: EndpointId) -> MediaLost:
+        event = await self.wait_for(lambda event: isinstance(event, MediaLost) and event.endpoint == endpoint)
+        assert isinstance(event, MediaLost)
+        return event
+
+
+class Client:
+    """An aiortc endpoint."""
+
+    def __init__(self) -> None:
+        self.connection = RTCPeerConnection(
+            RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+        )
+        self._sources: list[tuple[SourceKind, RTCRtpTransceiver]] = []
+        self._slots: list[tuple[RTCRtpTransceiver, RTCRtpTransceiver]] = []
+
+    def publish(self, kind: SourceKind, track: MediaStreamTrack) -> None:
+        self._sources.append((kind, self.connection.addTransceiver(track, "sendonly")))
+
+    def receive_pair(self) -> tuple[RTCRtpTransceiver, RTCRtpTransceiver]:
+        """Ask for a slot; returns its picture and its voice, whose tracks are there once it has joined."""
+        add = self.connection.addTransceiver
+        pair = add("video", "recvonly"), add("audio", "recvonly")
+        self._slots.append(pair)
+        return pair
+
+    async def offer(self) -> Offer:
+        await self.connection.setLocalDescription(await self.connection.createOffer())
+        return Offer(
+            self.connection.localDescription.sdp,
+            tuple(OfferedSource(kind, str(each.mid)) for kind, each in self._sources),
+            tuple(
+                OfferedSlot(index, str(picture.mid), str(voice.mid))
+                for index, (picture, voice) in enumerate(self._slots)
+            ),
+        )
+
+    async def join(self, lesson: LessonMedia, endpoint: EndpointId) -> Admission:
+        admission = lesson.admit(endpoint, await self.offer(), GRANTS[Role.SCHOOL])
+        await self.connection.setRemoteDescription(RTCSessionDescription(admission.answer, "answer"))
+        return admission
+
+    async def state(self, wanted: str) -> None:
+        changed = asyncio.Event()
+        self.connection.on("connectionstatechange", changed.set)
+        async with asyncio.timeout(WAIT_S):
+            while self.connection.connectionState != wanted:
+                await changed.wait()
+                changed.clear()
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[MediaService]:
+    media = MediaService(["127.0.0.1:0"])
+    await media.start()
+    yield media
+    await media.stop()
+
+
+@pytest.fixture
+def sink() -> Sink:
+    return Sink()
+
+
+@pytest.fixture
+def lesson(service: MediaService, sink: Sink) -> LessonMedia:
+    return service.open(LESSON, sink)
+
+
+@pytest.fixture
+async def new_client() -> AsyncIterator[Callable[[], Client]]:
+    made: list[Client] = []
+
+    def make() -> Client:
+        made.append(Client())
+        return made[-1]
+
+    yield make
+    for client in made:
+        await client.connection.close()
+
+
+@pytest.fixture
+def teacher(new_client: Callable[[], Client]) -> Client:
+    client = new_client()
+    client.publish(SourceKind.CAMERA, VideoStreamTrack())
+    client.publish(SourceKind.MIC, AudioStreamTrack())
+    return client
+
+
+async def _peers(service: MediaService) -> int:
+    return sum(len(shard.counters["peers"]) for shard in await service.stats())
+
+
+async def _is_empty(service: MediaService) -> bool:
+    return await _peers(service) == 0
+
+
+async def _next(half: RTCRtpTransceiver) -> Frame:
+    frame = await asyncio.wait_for(half.receiver.track.recv(), WAIT_S)
+    assert isinstance(frame, Frame)
+    return frame
+
+
+async def test_an_endpoint_joins_and_its_sources_come_alive(
+    service: MediaService, lesson: LessonMedia, sink: Sink, teacher: Client
+) -> None:
+    admission = await teacher.join(lesson, TEACHER)
+    assert admission.sources == {SourceKind.CAMERA, SourceKind.MIC}
+    assert admission.slots == ()
+    await sink.wait_for(lambda event: event == MediaConnected(TEACHER))
+    await teacher.state("connected")
+    await sink.wait_for(lambda event: event == SourceLive(CAMERA, True))
+    await sink.wait_for(lambda event: event == SourceLive(MIC, True))
+    assert sink.events.count(MediaConnected(TEACHER)) == 1
+
+    lesson.dismiss(TEACHER)
+    lesson.dismiss(TEACHER)
+    await teacher.state("closed")
+    await eventually(lambda: _is_empty(service), "the peer is gone from the engine")
+    assert not any(isinstance(event, MediaLost) for event in sink.events), "the Classroom knows already"
+
+
+async def test_a_viewer_sees_and_hears_what_is_routed_to_its_slot(
+    lesson: LessonMedia, sink: Sink, teacher: Client, new_client: Callable[[], Client]
+) -> None:
+    pupil = new_client()
+    picture, voice = pupil.receive_pair()
+    await asyncio.gather(teacher.join(lesson, TEACHER), pupil.join(lesson, PUPIL))
+    await sink.wait_for(lambda event: event == MediaConnected(PUPIL))
+    await sink.wait_for(lambda event: event == SourceLive(CAMERA, True))
+    for _ in range(2):
+        lesson.route(PUPIL, 0, CAMERA, MIC)
+    times = [(await _next(picture)).pts or 0 for _ in range(5)]
+    assert times == sorted(set(times))
+    assert (await _next(voice)).pts is not None
+
+    # The publisher leaves; what is routed from it then is nothing, and no fault.
+    lesson.dismiss(TEACHER)
+    lesson.route(PUPIL, 0, CAMERA, MIC)
+    lesson.route(PUPIL, 0, None, None)
+    await asyncio.sleep(0.1)
+    assert not any(isinstance(event, MediaLost) for event in sink.events)
+
+
+async def test_a_client_that_leaves_is_lost_once(
+    service: MediaService, lesson: LessonMedia, sink: Sink, teacher: Client
+) -> None:
+    await teacher.join(lesson, TEACHER)
+    await sink.wait_for(lambda event: event == MediaConnected(TEACHER))
+    await teacher.state("connected")
+    await teacher.connection.close()
+    lost = await sink.lost(TEACHER)
+    assert lost.reason == "closed by the endpoint"
+    assert await _peers(service) == 1, "it waits to be dismissed"
+    lesson.dismiss(TEACHER)
+    await eventually(lambda: _is_empty(service), "the peer is gone from the engine")
+    assert sum(isinstance(event, MediaLost) for event in sink.events) == 1
+
+
+async def test_another_certificate_than_offered_is_lost(
+    lesson: LessonMedia, sink: Sink, teacher: Client
+) -> None:
+    offer = await teacher.offer()
+    lines = [
+        "a=fingerprint:sha-256 " + ":".join(["0F"] * 32) if "a=fingerprint:sha-256" in line else line
+        for line in offer.sdp.split("\r\n")
+    ]
+    admission = lesson.admit(TEACHER, replace(offer, sdp="\r\n".join(lines)), GRANTS[Role.HOME])
+    await teacher.connection.setRemoteDescription(RTCSessionDescription(admission.answer, "answer"))
+    lost = await sink.lost(TEACHER)
+    assert "another certificate" in lost.reason
+    assert MediaConnected(TEACHER) not in sink.events
+    assert not any(isinstance(event, SourceLive) for event in sink.events)
+
+
+async def test_a_refused_offer_leaves_nothing_behind(service: MediaService, lesson: LessonMedia) -> None:
+    record = recorded_named("chromium-home")
+    with pytest.raises(MediaRefusedError) as refused:
+        lesson.admit(TEACHER, replace(record.offer, sdp="v=0\r\n"), record.grant)
+    assert refused.value.code == "sdp-invalid"
+    assert await _peers(service) == 0
+    lesson.admit(TEACHER, record.offer, record.grant)
+    assert await _peers(service) == 1
+    with pytest.raises(ValueError, match="admitted before"):
+        lesson.admit(TEACHER, record.offer, record.grant)
+
+
+async def test_each_answer_has_its_own_credentials_and_the_one_fingerprint(
+    service: MediaService, lesson: LessonMedia
+) -> None:
+    record = recorded_named("chromium-home")
+    answers = [
+        lesson.admit(EndpointId(f"e{number}"), record.offer, record.grant).answer for number in range(2)
+    ]
+
+    def values(name: str) -> list[set[str]]:
+        return [
+            {line for line in answer.split("\r\n") if line.startswith(f"a={name}:")} for answer in answers
+        ]
+
+    for name in ("ice-ufrag", "ice-pwd"):
+        one, other = values(name)
+        assert len(one) == len(other) == 1
+        assert one != other
+    one, other = values("fingerprint")
+    assert len(one) == 1
+    assert one == other
+    ((address, port),) = service.candidates
+    assert all(f"udp 2130706431 {address} {port} typ host" in answer for answer in answers)
+
+
+async def test_routing_what_was_never_admitted_is_an_error(lesson: LessonMedia) -> None:
+    record = recorded_named("chromium-home")
+    with pytest.raises(LookupError, match="not admitted"):
+        lesson.route(PUPIL, 0, None, None)
+    lesson.admit(PUPIL, record.offer, record.grant)
+    with pytest.raises(LookupError, match="slot 7"):
+        lesson.route(PUPIL, 7, None, None)
+    with pytest.raises(LookupError, match="no video in slot 5"):
+        lesson.route(PUPIL, 5, CAMERA, None)
+    with pytest.raises(ValueError, match="mic is no video"):
+        lesson.route(PUPIL, 0, MIC, None)
+    with pytest.raises(ValueError, match="camera is no audio"):
+        lesson.route(PUPIL, 0, None, CAMERA)
+    lesson.route(PUPIL, 5, None, MIC)
+
+
+async def test_a_route_that_cannot_be_queued_loses_the_endpoint(
+    lesson: LessonMedia, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise EngineUnavailableError("the command queue is full")
+
+    record = recorded_named("chromium-home")
+    lesson.admit(PUPIL, record.offer, record.grant)
+    lesson.admit(TEACHER, record.offer, record.grant)
+    monkeypatch.setattr(PacketEngine, "route", full)
+    lesson.route(PUPIL, 0, CAMERA, None)
+    lesson.route(PUPIL, 1, CAMERA, None)
+    assert [event.endpoint for event in sink.events if isinstance(event, MediaLost)] == [PUPIL]
+
+
+async def test_a_failed_shard_loses_every_endpoint_of_its_lessons(
+    service: MediaService, lesson: LessonMedia, sink: Sink
+) -> None:
+    record = recorded_named("chromium-home")
+    for endpoint in (TEACHER, PUPIL):
+        lesson.admit(endpoint, record.offer, record.grant)
+    service._shard_failed(1)
+    assert not sink.events
+    service._shard_failed(0)
+    service._shard_failed(0)
+    assert sink.events == [MediaLost(endpoint, "the packet engine failed") for endpoint in (TEACHER, PUPIL)]
+
+
+async def test_a_client_that_never_comes_is_lost(
+    lesson: LessonMedia, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("media.dtls.CONNECT_TIMEOUT_S", 0.05)
+    record = recorded_named("chromium-home")
+    lesson.admit(PUPIL, record.offer, record.grant)
+    assert (await sink.lost(PUPIL)).reason == "no DTLS datagram within 0.05 s"
+
+
+async def test_closing_ends_all_without_a_word_and_stopping_waits_for_it(sink: Sink) -> None:
+    service = MediaService(["127.0.0.1:0"])
+    await service.start()
+    lesson, other = service.open(LESSON, sink), service.open(LessonId("other"), sink)
+    record = recorded_named("chromium-home")
+    lesson.admit(TEACHER, record.offer, record.grant)
+    other.admit(PUPIL, record.offer, record.grant)
+    before = asyncio.all_tasks()
+    lesson.close()
+    lesson.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        lesson.admit(PUPIL, record.offer, record.grant)
+    await asyncio.wait_for(service.stop(), 2)
+    await service.stop()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert len(before) > 1
+    assert not sink.events
+
+
+async def test_starting_without_an_address_to_announce_or_a_port(service: MediaService) -> None:
+    with pytest.raises(ValueError, match="no address to announce"):
+        await MediaService(["127.0.0.1:0"], ["2001:db8::1"]).start()
+    ((address, port),) = service.candidates
+    with pytest.raises(EngineUnavailableError):
+        await MediaService([f"{address}:{port}"]).start()
+    with pytest.raises(RuntimeError, match="not started"):
+        MediaService(["127.0.0.1:0"]).open(LESSON, lambda event: None)
