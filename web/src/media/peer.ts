@@ -1,0 +1,145 @@
+/**
+ * The media of one join: one peer connection whose m-lines are offered once and never change (PROTOCOL.md
+ * section 5). Sources come first, then the slots; what plays in a slot is the server's business, what a source
+ * sends is that of `send`.
+ */
+
+import type { OfferedSlot, OfferedSource, SlotCounts, SourceKind } from "../protocol/values";
+import { isPicture, SOURCE_KINDS } from "../protocol/values";
+
+/** What a slot receives; the tracks live as long as the peer, whatever plays in them. */
+export interface ReceivedSlot {
+  readonly index: number;
+  readonly picture: MediaStreamTrack | null;
+  readonly voice: MediaStreamTrack;
+}
+
+export interface PeerOffer {
+  readonly offer: string;
+  readonly sources: readonly OfferedSource[];
+  readonly slots: readonly OfferedSlot[];
+}
+
+export type OutgoingTracks = Readonly<Partial<Record<SourceKind, MediaStreamTrack | null>>>;
+
+/**
+ * High first: Chromium drops the last encodings of a picture that is too small for all three, and an answer
+ * without simulcast leaves the first.
+ */
+const CAMERA_LAYERS: RTCRtpEncodingParameters[] = [
+  { rid: "h", scaleResolutionDownBy: 1 },
+  { rid: "m", scaleResolutionDownBy: 2 },
+  { rid: "l", scaleResolutionDownBy: 4 },
+];
+
+interface Slot {
+  readonly index: number;
+  readonly picture: RTCRtpTransceiver | null;
+  readonly voice: RTCRtpTransceiver;
+}
+
+export class LessonPeer {
+  readonly connection: RTCPeerConnection;
+  readonly received: readonly ReceivedSlot[];
+  readonly #sources = new Map<SourceKind, RTCRtpTransceiver>();
+  readonly #slots: readonly Slot[];
+
+  /**
+   * `publish` are the granted kinds; each gets its m-line, with the track of `tracks` where there is one.
+   * `changed` is called with each new state of the connection.
+   */
+  constructor(
+    publish: readonly SourceKind[],
+    counts: SlotCounts,
+    tracks: OutgoingTracks,
+    changed: (state: RTCPeerConnectionState) => void,
+  ) {
+    const connection = new RTCPeerConnection({
+      bundlePolicy: "max-bundle",
+      rtcpMuxPolicy: "require",
+      iceServers: [],
+    });
+    this.connection = connection;
+    connection.onconnectionstatechange = () => changed(connection.connectionState);
+    for (const kind of SOURCE_KINDS) {
+      if (publish.includes(kind)) this.#sources.set(kind, addSource(connection, kind, tracks[kind] ?? null));
+    }
+    this.#slots = addSlots(connection, counts);
+    this.received = this.#slots.map((slot) => ({
+      index: slot.index,
+      picture: slot.picture?.receiver.track ?? null,
+      voice: slot.voice.receiver.track,
+    }));
+  }
+
+  /** The one offer of this peer. */
+  async offer(): Promise<PeerOffer> {
+    await this.connection.setLocalDescription();
+    const description = this.connection.localDescription;
+    if (description === null) throw new Error("the browser made no offer");
+    return {
+      offer: description.sdp,
+      sources: [...this.#sources].map(([kind, transceiver]) => ({ kind, mid: midOf(transceiver) })),
+      slots: this.#slots.map((slot) => ({
+        index: slot.index,
+        picture: slot.picture === null ? null : midOf(slot.picture),
+        voice: midOf(slot.voice),
+      })),
+    };
+  }
+
+  async accept(answer: string): Promise<void> {
+    await this.connection.setRemoteDescription({ type: "answer", sdp: answer });
+  }
+
+  /** Sends `track` as the source `kind` from now on, or nothing. A no-op for a kind that is not granted. */
+  async send(kind: SourceKind, track: MediaStreamTrack | null): Promise<void> {
+    const sender = this.#sources.get(kind)?.sender;
+    if (sender === undefined || sender.track === track) return;
+    await sender.replaceTrack(track);
+  }
+
+  close(): void {
+    this.connection.onconnectionstatechange = null;
+    this.connection.close();
+  }
+}
+
+function addSource(
+  connection: RTCPeerConnection,
+  kind: SourceKind,
+  track: MediaStreamTrack | null,
+): RTCRtpTransceiver {
+  const media = isPicture(kind) ? "video" : "audio";
+  const transceiver = connection.addTransceiver(track ?? media, {
+    direction: "sendonly",
+    ...(kind === "camera" ? { sendEncodings: CAMERA_LAYERS } : {}),
+  });
+  preferCodecs(transceiver, media);
+  return transceiver;
+}
+
+/** All pairs before the voices, each pair's picture before its voice: the order of the m-lines. */
+function addSlots(connection: RTCPeerConnection, counts: SlotCounts): Slot[] {
+  const receive = (media: "video" | "audio") => {
+    const transceiver = connection.addTransceiver(media, { direction: "recvonly" });
+    preferCodecs(transceiver, media);
+    return transceiver;
+  };
+  return Array.from({ length: counts.pairs + counts.voices }, (_, index) => {
+    const picture = index < counts.pairs ? receive("video") : null;
+    return { index, picture, voice: receive("audio") };
+  });
+}
+
+/** Offers only what the server speaks: the offer of a kiosk shrinks to a third. */
+function preferCodecs(transceiver: RTCRtpTransceiver, media: "video" | "audio"): void {
+  const wanted = media === "video" ? /^video\/(VP8|rtx)$/i : /^audio\/opus$/i;
+  const codecs = RTCRtpReceiver.getCapabilities(media)?.codecs.filter((codec) => wanted.test(codec.mimeType));
+  if (codecs !== undefined && codecs.length > 0) transceiver.setCodecPreferences(codecs);
+}
+
+function midOf(transceiver: RTCRtpTransceiver): string {
+  if (transceiver.mid === null) throw new Error("an m-line without a mid");
+  return transceiver.mid;
+}

@@ -1,0 +1,89 @@
+/** The values of the wire contract (signalling/PROTOCOL.md, version 1), as they travel. */
+
+export const PROTOCOL_VERSION = 1;
+
+export const SOURCE_KINDS = ["camera", "document", "screen", "mic", "content"] as const;
+export type SourceKind = (typeof SOURCE_KINDS)[number];
+
+/** The kinds that travel as video; the others are audio. */
+export const PICTURE_KINDS = ["camera", "document", "screen"] as const satisfies readonly SourceKind[];
+export type PictureKind = (typeof PICTURE_KINDS)[number];
+
+export function isPicture(kind: SourceKind): kind is PictureKind {
+  return (PICTURE_KINDS as readonly SourceKind[]).includes(kind);
+}
+
+export const ROLES = ["kiosk", "school", "home", "workplace", "guest"] as const;
+export type Role = (typeof ROLES)[number];
+
+export const LESSON_STATES = ["waiting", "live", "ended"] as const;
+export type LessonState = (typeof LESSON_STATES)[number];
+
+export interface Lesson {
+  readonly id: string;
+  readonly title: string;
+  readonly course: string;
+  readonly state: LessonState;
+}
+
+/** What this endpoint is and what its grant allows. */
+export interface You {
+  readonly role: Role;
+  readonly site: string;
+  readonly room: string | null;
+  readonly publish: readonly SourceKind[];
+  readonly teaches: boolean;
+  readonly may_open: boolean;
+  readonly may_end: boolean;
+}
+
+export interface SlotCounts {
+  /** Slots of picture and voice: indices 0 .. pairs-1. */
+  readonly pairs: number;
+  /** Slots of voice alone: indices pairs .. pairs+voices-1. */
+  readonly voices: number;
+}
+
+export interface SourceRef {
+  readonly endpoint: string;
+  readonly kind: SourceKind;
+}
+
+/** What one slot plays; null is an empty picture or silence. */
+export interface Play {
+  readonly index: number;
+  readonly picture: SourceRef | null;
+  readonly voice: SourceRef | null;
+}
+
+export type SourcesOn = Readonly<Partial<Record<SourceKind, boolean>>>;
+
+export interface Member {
+  readonly endpoint: string;
+  readonly role: Role;
+  readonly site: string;
+  readonly room: string | null;
+  readonly label: string | null;
+  readonly headcount: number;
+  readonly teaches: boolean;
+  readonly sources: SourcesOn;
+}
+
+/** The whole state of a lesson as one endpoint sees it. */
+export interface Snapshot {
+  readonly lesson: Lesson;
+  readonly members: readonly Member[];
+  readonly slots: readonly Play[];
+  readonly revision: number;
+}
+
+export interface OfferedSource {
+  readonly kind: SourceKind;
+  readonly mid: string;
+}
+
+export interface OfferedSlot {
+  readonly index: number;
+  readonly picture: string | null;
+  readonly voice: string;
+}
