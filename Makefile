@@ -1,0 +1,130 @@
+# The two commands are `make demo` and `make test`; each does its own set-up and is safe to repeat.
+# Stamp files remember what is done: .venv/.stamp-* for Python and Rust, web/node_modules/.stamp-* for the pages.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+venv := .venv
+bin := $(venv)/bin
+manifest := media/rust/Cargo.toml
+
+# One interpreter for maturin, cargo and the tests, or pyo3 is built once for each.
+export PYO3_PYTHON := $(CURDIR)/$(bin)/python
+# maturin takes this to mean the environment to install into, whatever the caller has activated.
+export VIRTUAL_ENV := $(CURDIR)/$(venv)
+unexport CONDA_PREFIX
+
+rust_sources := $(shell find media/rust -name target -prune -o -type f -print 2>/dev/null)
+web_sources := $(shell find web -name node_modules -prune -o -type f -print 2>/dev/null)
+
+.PHONY: help demo test check setup build needs packages extension pages clean \
+        check-python check-stub check-rust check-web test-rust test-python test-web
+
+help:
+	@echo "make demo    build everything and start a server with a demo lesson (Ctrl-C stops it)"
+	@echo "make test    check, build and run every test, browsers included"
+	@echo "make check   formatters, linters and type checkers only"
+	@echo "make setup   the set-up alone: system packages, virtual environment, node modules"
+	@echo "make build   the Rust extension (release) and the web application"
+	@echo "make clean   remove what the other commands made"
+
+demo: build
+	@exec $(bin)/luokkasilta demo
+
+test: needs packages build
+	@.ci/suite
+
+check: build check-python check-stub check-rust check-web
+
+setup: needs packages $(venv)/.stamp-dependencies web/node_modules/.stamp-modules
+
+build: needs extension pages
+
+# First of all prerequisites: without these nothing below can work.
+needs:
+	@deploy/setup/needs.sh
+
+packages: needs
+	@deploy/setup/packages.sh
+
+# ---- Python and Rust -------------------------------------------------------------------------------------
+
+extension: $(venv)/.stamp-extension
+
+$(venv)/.stamp-made: | needs
+	@echo "== virtual environment"
+	@"$$(deploy/setup/python.sh)" -m venv $(venv)
+	@touch $@
+
+# maturin's version is read from pyproject.toml; it then installs the dependencies named there.
+$(venv)/.stamp-dependencies: pyproject.toml $(venv)/.stamp-made
+	@echo "== Python dependencies"
+	@$(bin)/python deploy/setup/requirements.py | $(bin)/python -m pip install --quiet --requirement /dev/stdin
+	@touch $@
+
+$(venv)/.stamp-extension: $(rust_sources) $(venv)/.stamp-dependencies
+	@echo "== Rust extension (release)"
+	@PIP_QUIET=1 $(bin)/maturin develop --release --locked --quiet
+	@touch $@
+
+ifeq ($(wildcard media/_engine*.so),)
+.PHONY: $(venv)/.stamp-extension
+endif
+
+# ---- the web application ---------------------------------------------------------------------------------
+
+pages: web/node_modules/.stamp-pages
+
+web/node_modules/.stamp-modules: web/package.json web/package-lock.json | needs
+	@echo "== node modules"
+	@cd web && npm ci --no-audit --no-fund --no-update-notifier --loglevel=error
+	@touch $@
+
+web/node_modules/.stamp-pages: $(web_sources) web/node_modules/.stamp-modules
+	@echo "== web application"
+	@cd web && npm run --silent build -- --logLevel=warn
+	@touch $@
+
+ifeq ($(wildcard signalling/static/*.html),)
+.PHONY: web/node_modules/.stamp-pages
+endif
+
+# ---- checks ----------------------------------------------------------------------------------------------
+
+check-python: extension
+	@echo "== ruff, mypy"
+	@$(bin)/ruff check --quiet .
+	@$(bin)/ruff format --quiet --check . || { echo "run: $(bin)/ruff format ."; exit 1; }
+	@$(bin)/mypy
+
+check-stub: extension
+	@echo "== stubtest"
+	@$(bin)/python -m mypy.stubtest media._engine --mypy-config-file pyproject.toml
+
+check-rust: extension
+	@echo "== cargo fmt, clippy"
+	@cargo fmt --manifest-path $(manifest) --all -- --check
+	@cargo clippy --manifest-path $(manifest) --locked --quiet --workspace --all-targets -- --deny warnings
+
+check-web: pages
+	@echo "== tsc, eslint"
+	@cd web && npm run --silent check
+
+# ---- tests -----------------------------------------------------------------------------------------------
+
+test-rust: extension
+	@cargo test --manifest-path $(manifest) --locked --workspace
+
+test-python: build
+	@$(bin)/python -m pytest
+
+test-web: pages
+	@cd web && npm test
+
+clean:
+	@rm -rf $(venv) web/node_modules web/dist signalling/static media/rust/target tests/artifacts
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -f media/_engine*.so

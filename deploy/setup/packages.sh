@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Installs by apt the system packages that the build and the tests need and this machine lacks. Where it may
+# not, or there is no apt, it names them in one line and fails: a suite without its browser is no suite.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+packages=()
+command -v cc >/dev/null 2>&1 || packages+=(build-essential)
+# Debian keeps ensurepip, which venv needs, in a package of its own.
+"$(./python.sh)" -c 'import ensurepip, venv' >/dev/null 2>&1 || packages+=(python3-venv)
+# Chromium draws nothing without a font.
+command -v chromium >/dev/null 2>&1 || packages+=(chromium fonts-liberation)
+
+((${#packages[@]})) || exit 0
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    as_root=(sudo -n)
+fi
+if ! command -v apt-get >/dev/null 2>&1 || { ((${#as_root[@]})) && ! sudo -n true >/dev/null 2>&1; }; then
+    echo "Missing system packages, and apt can't be used here: install ${packages[*]} first." >&2
+    exit 1
+fi
+echo "== system packages: ${packages[*]}"
+"${as_root[@]}" apt-get update -qq
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends "${packages[@]}" >/dev/null

@@ -1,0 +1,70 @@
+"""What one viewer saw and heard for some seconds, and the assertion that every lesson has to meet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Set
+from dataclasses import dataclass, field
+
+from tests.e2e.kit.browser import Browser
+from tests.e2e.kit.media_files import PITCHES_HZ, SOUND_RATE
+from tests.e2e.kit.picture_code import read_code
+from tests.e2e.kit.tone_bursts import find_bursts
+
+LOOKS = 25
+EVERY_MS = 200
+LISTEN_S = 6.0
+
+_LEAST_CODES = 8
+"""Of LOOKS: a picture that is read a third of the time is seen; the machine may be busy."""
+_LEAST_RISE = 15
+"""In frames, of 10 a second and 5 s of looking."""
+_LEAST_BURSTS = 4
+"""Of one a second."""
+
+
+@dataclass(slots=True)
+class Observation:
+    """By the number of the source that was recognised."""
+
+    frames: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    """Frame numbers in the order seen."""
+    bursts: dict[int, int] = field(default_factory=dict)
+    slots: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
+    """In which slots each source was seen."""
+    endpoints: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    """By the name that the page gives: whose pictures were seen under it."""
+
+
+async def observe(browser: Browser) -> Observation:
+    """Look and listen at the same time, for LISTEN_S or a little more."""
+    shown, sound = await asyncio.gather(browser.look(LOOKS, EVERY_MS), browser.listen(LISTEN_S))
+    seen = Observation()
+    for each in shown:
+        code = read_code(each.grey)
+        if code is not None:
+            seen.frames[code.source].append(code.frame)
+            seen.slots[code.source].add(each.slot)
+            seen.endpoints[each.endpoint].add(code.source)
+    found = find_bursts(sound, SOUND_RATE, PITCHES_HZ)
+    seen.bursts = {source: len(found[pitch]) for source, pitch in enumerate(PITCHES_HZ)}
+    return seen
+
+
+def assert_sees_and_hears_the_others(me: int, everyone: Set[int], seen: Observation) -> None:
+    """``me`` sees and hears each of ``everyone`` but itself. Raises AssertionError with what is wrong."""
+    for other in sorted(everyone - {me}):
+        frames = seen.frames.get(other, [])
+        assert len(frames) >= _LEAST_CODES, f"source {me} hardly saw source {other}: {frames}"
+        assert frames == sorted(frames), f"source {me} saw source {other} go back: {frames}"
+        assert frames[-1] - frames[0] >= _LEAST_RISE, f"source {me} saw source {other} stand still: {frames}"
+        assert seen.bursts[other] >= _LEAST_BURSTS, f"source {me} hardly heard source {other}: {seen.bursts}"
+    assert seen.bursts[me] == 0, f"source {me} heard its own sound: {seen.bursts}"
+    assert me not in seen.frames, f"source {me} was sent its own picture: {dict(seen.slots)}"
+    strangers = set(seen.frames) - everyone
+    assert not strangers, f"source {me} saw what nobody sent: {strangers}"
+    for other in everyone - {me}:
+        assert len(seen.slots[other]) == 1, f"source {other} moved between slots: {seen.slots[other]}"
+    for endpoint, sources in seen.endpoints.items():
+        assert len(sources) == 1, f"under {endpoint} were seen {sources}"
