@@ -5,7 +5,11 @@ back as an event from drain(). Errors of the caller (unknown peer, duplicate SSR
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Self, final
+
+from typing_extensions import disjoint_base
+
+__all__ = ["SOURCE_HASH", "Engine", "EngineError", "Event"]
 
 SOURCE_HASH: str
 """Hash of the Rust sources that this extension was built from."""
@@ -13,8 +17,9 @@ SOURCE_HASH: str
 class EngineError(Exception):
     """The engine can't start, is closed, or its bounded command queue is full."""
 
+@final
 class Engine:
-    def __init__(self, bind: Sequence[str], *, shards: int = 1) -> None:
+    def __new__(cls, bind: Sequence[str], *, shards: int = 1) -> Self:
         """Bind one UDP port on each "ADDR:PORT" and start the threads. Raises EngineError."""
 
     @property
@@ -70,7 +75,7 @@ class Engine:
         rid_extension: int | None,
         level_extension: int | None,
     ) -> None:
-        """``source`` is unique in the engine. ``layers``: (rid, SSRC) from high to low, each None where unsaid."""
+        """``source`` is unique in the engine. ``layers``: (rid, SSRC), high to low, None where unsaid."""
 
     def unpublish(self, peer: int, source: int) -> None: ...
     def add_slot(
@@ -88,7 +93,7 @@ class Engine:
         level_extension: int | None,
         send_time_extension: int | None,
     ) -> None:
-        """One half of a slot: (slot, media) is unique in a peer, and so is ``ssrc``, for the peer's whole life."""
+        """One half of a slot: (slot, media) is unique in a peer, and so is ``ssrc``, as long as it lives."""
 
     def route(
         self, peer: int, slot: int, *, media: Literal["audio", "video"], source: int | None, layer: int = 0
@@ -105,65 +110,124 @@ class Engine:
     def close(self) -> None:
         """Stop and join the threads, close the sockets. Idempotent."""
 
+@disjoint_base
 class Event:
+    @final
     class DtlsReceived(Event):
-        peer: int
-        data: bytes
+        __match_args__: tuple[Literal["peer"], Literal["data"]] = ...
+        @property
+        def peer(self) -> int: ...
+        @property
+        def data(self) -> bytes: ...
+        def __new__(cls, peer: int, data: bytes) -> Self: ...
 
+    @final
     class PeerConnected(Event):
         """A check with USE-CANDIDATE came from a new pair: media goes to ``remote`` from now on."""
 
-        peer: int
-        local: str
-        remote: str
+        __match_args__: tuple[Literal["peer"], Literal["local"], Literal["remote"]] = ...
+        @property
+        def peer(self) -> int: ...
+        @property
+        def local(self) -> str: ...
+        @property
+        def remote(self) -> str: ...
+        def __new__(cls, peer: int, local: str, remote: str) -> Self: ...
 
+    @final
     class PeerSilent(Event):
         """No authenticated packet for the consent time (RFC 7675)."""
 
-        peer: int
+        __match_args__: tuple[Literal["peer"]] = ...
+        @property
+        def peer(self) -> int: ...
+        def __new__(cls, peer: int) -> Self: ...
 
+    @final
     class SourceLive(Event):
         """The source's first packet arrived."""
 
-        peer: int
-        source: int
-        layer: int
+        __match_args__: tuple[Literal["peer"], Literal["source"], Literal["layer"]] = ...
+        @property
+        def peer(self) -> int: ...
+        @property
+        def source(self) -> int: ...
+        @property
+        def layer(self) -> int: ...
+        def __new__(cls, peer: int, source: int, layer: int) -> Self: ...
 
+    @final
     class SourceIdle(Event):
         """No packet of the source for two seconds."""
 
-        peer: int
-        source: int
-        layer: int
+        __match_args__: tuple[Literal["peer"], Literal["source"], Literal["layer"]] = ...
+        @property
+        def peer(self) -> int: ...
+        @property
+        def source(self) -> int: ...
+        @property
+        def layer(self) -> int: ...
+        def __new__(cls, peer: int, source: int, layer: int) -> Self: ...
 
+    @final
     class SlotSwitched(Event):
         """The half plays ``source`` from now on."""
 
-        peer: int
-        slot: int
-        media: str
-        source: int
-        layer: int
+        __match_args__: tuple[
+            Literal["peer"], Literal["slot"], Literal["media"], Literal["source"], Literal["layer"]
+        ] = ...
+        @property
+        def peer(self) -> int: ...
+        @property
+        def slot(self) -> int: ...
+        @property
+        def media(self) -> str: ...
+        @property
+        def source(self) -> int: ...
+        @property
+        def layer(self) -> int: ...
+        def __new__(cls, peer: int, slot: int, media: str, source: int, layer: int) -> Self: ...
 
+    @final
     class CommandFailed(Event):
-        peer: int
-        code: str
+        __match_args__: tuple[Literal["peer"], Literal["code"]] = ...
+        @property
+        def peer(self) -> int: ...
+        @property
+        def code(self) -> str: ...
+        def __new__(cls, peer: int, code: str) -> Self: ...
 
+    @final
     class ShardFailed(Event):
         """A shard's thread ended by a panic; the engine must be closed."""
 
-        shard: int
-        text: str
+        __match_args__: tuple[Literal["shard"], Literal["text"]] = ...
+        @property
+        def shard(self) -> int: ...
+        @property
+        def text(self) -> str: ...
+        def __new__(cls, shard: int, text: str) -> Self: ...
 
+    @final
     class Stats(Event):
         """``json``: counters of the shard, its peers, sources and slots, as one JSON object."""
 
-        ticket: int
-        shard: int
-        json: str
+        __match_args__: tuple[Literal["ticket"], Literal["shard"], Literal["json"]] = ...
+        @property
+        def ticket(self) -> int: ...
+        @property
+        def shard(self) -> int: ...
+        @property
+        def json(self) -> str: ...
+        def __new__(cls, ticket: int, shard: int, json: str) -> Self: ...
 
+    @final
     class EventsDropped(Event):
         """The bounded event queue was full: ``count`` events of this shard were dropped."""
 
-        shard: int
-        count: int
+        __match_args__: tuple[Literal["shard"], Literal["count"]] = ...
+        @property
+        def shard(self) -> int: ...
+        @property
+        def count(self) -> int: ...
+        def __new__(cls, shard: int, count: int) -> Self: ...

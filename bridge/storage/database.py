@@ -8,7 +8,7 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config as AlembicConfig
-from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bridge.errors import SetupError
@@ -39,8 +39,8 @@ async def open_database(url: str) -> Database:
 
     Raises SetupError: ``storage-unreachable``, ``storage-corrupt``.
     """
-    # Alembic is synchronous and reads its scripts from disk: a thread keeps it off the event loop, and a
-    # loop of its own there lets it use the same asyncio driver as everything else.
+    # Alembic is synchronous and reads its scripts from disk: a thread keeps it off the event loop, and it uses
+    # the database's synchronous driver, which leaves no thread behind when the file is no database.
     await asyncio.to_thread(_prepare, url)
     return Database(_engine(url))
 
@@ -54,17 +54,18 @@ def _prepare(url: str) -> None:
         except OSError as error:
             text = f"the data folder {folder} can't be made: {error.strerror}"
             raise SetupError("storage-unreachable", text) from error
-    asyncio.run(_migrate(url))
+    _migrate(url)
 
 
-async def _migrate(url: str) -> None:
-    engine = _engine(url)
+def _migrate(url: str) -> None:
+    parsed = make_url(url)
+    engine = create_engine(parsed.set(drivername=parsed.get_backend_name()))
+    _tune(engine)
     try:
-        with setup_errors():
-            async with engine.begin() as connection:
-                await connection.run_sync(_upgrade)
+        with setup_errors(), engine.begin() as connection:
+            _upgrade(connection)
     finally:
-        await engine.dispose()
+        engine.dispose()
 
 
 def _upgrade(connection: Connection) -> None:
@@ -77,14 +78,23 @@ def _upgrade(connection: Connection) -> None:
 
 def _engine(url: str) -> AsyncEngine:
     engine = create_async_engine(url)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine.sync_engine, "connect", _tune_sqlite)
+    _tune(engine.sync_engine)
     return engine
+
+
+def _tune(engine: Engine) -> None:
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _tune_sqlite)
 
 
 def _tune_sqlite(connection: Any, _record: object) -> None:
     """Write-ahead log: readers and the one writer don't wait for each other; other processes may look in."""
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
+    try:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+    except Exception:
+        # The pool forgets a connection that fails here, and its thread would outlive the event loop.
+        connection.close()
+        raise
