@@ -39,8 +39,8 @@ async def open_database(url: str) -> Database:
 
     Raises SetupError: ``storage-unreachable``, ``storage-corrupt``.
     """
-    # Alembic is synchronous and reads its scripts from disk: a thread keeps it off the event loop, and it uses
-    # the database's synchronous driver, which leaves no thread behind when the file is no database.
+    # Alembic is synchronous and reads its scripts from disk: a thread keeps it off the event loop, and
+    # it uses the database's synchronous driver, which leaves no thread behind when the file is no database.
     await asyncio.to_thread(_prepare, url)
     return Database(_engine(url))
 
