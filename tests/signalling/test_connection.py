@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import aiohttp
@@ -227,6 +228,24 @@ async def test_server_stopping(tmp_path: Path) -> None:
 
             waiting = [asyncio.create_task(told(client)) for client in (known, stranger)]
         assert await asyncio.gather(*waiting) == [1001, 1001]
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_a_client_that_answers_no_ping_is_let_go(tmp_path: Path, answers: bool) -> None:
+    async with bench_of(tmp_path, Limits(heartbeat_s=0.1)) as bench:
+        url = bench.program.websocket_url
+        async with bench.session.ws_connect(url, autoping=answers) as socket:
+            await socket.send_json({"type": "hello", "version": 1, "token": bench.token(Role.HOME)})
+            with pytest.raises(TimeoutError) if answers else nullcontext():
+                async with asyncio.timeout(1.0 if answers else 5.0):
+                    while not socket.closed:
+                        await socket.receive()
+            assert socket.closed is not answers
+
+
+async def test_unknown_fields_are_ignored(bench: Bench) -> None:
+    async with bench.known(Role.KIOSK) as kiosk:
+        assert (await kiosk.ask("open", colour="red"))["type"] == "done"
 
 
 async def test_a_foreign_page_gets_no_socket(bench: Bench) -> None:
