@@ -44,6 +44,7 @@ class RecordingMedia:
     dismissed: list[EndpointId] = field(default_factory=list)
     routes: list[Route] = field(default_factory=list)
     closed: int = 0
+    has_closed: asyncio.Event = field(default_factory=asyncio.Event)
     failing: dict[str, Exception] = field(default_factory=dict)
 
     def admit(self, endpoint: EndpointId, offer: Offer, grant: Grant) -> Admission:
@@ -71,6 +72,7 @@ class RecordingMedia:
 
     def close(self) -> None:
         self.closed += 1
+        self.has_closed.set()
         self._fail("close")
 
     def playing(self, endpoint: EndpointId) -> dict[int, tuple[SourceRef | None, SourceRef | None]]:
