@@ -15,6 +15,7 @@ manifest := media/rust/Cargo.toml
 export PYO3_PYTHON := $(CURDIR)/$(bin)/python
 # maturin takes this to mean the environment to install into, whatever the caller has activated.
 export VIRTUAL_ENV := $(CURDIR)/$(venv)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport CONDA_PREFIX
 
 rust_sources := $(shell find media/rust -name target -prune -o -type f -print 2>/dev/null)

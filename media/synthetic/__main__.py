@@ -1,6 +1,6 @@
 """``python -m media.synthetic --url ws://HOST:PORT/ws`` with the token in --token or LUOKKASILTA_TOKEN.
 
-Exit code 0 when the lesson is over or on SIGINT or SIGTERM, 1 when the server will not have it.
+Exit code 0 when the lesson is over or on SIGINT or SIGTERM, 1 when the server will not have it or is gone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from datetime import datetime
 
 import cv2
 
-from media.synthetic.endpoint import Endpoint, RefusedError
+from media.synthetic.endpoint import Endpoint, GivenUpError, RefusedError
 from media.synthetic.tracks import read_speech
 
 log = logging.getLogger("luokkasilta.synthetic")
@@ -53,6 +53,9 @@ async def _run(url: str, token: str) -> int:
         log.info("stopped")
     except RefusedError as error:
         log.error("the server will not have this endpoint: %s", error)  # noqa: TRY400 - the code says it all
+        return 1
+    except GivenUpError as error:
+        log.error("gave up: %s", error)  # noqa: TRY400 - the text says it all
         return 1
     return 0
 

@@ -33,6 +33,8 @@ VERSION = 1
 ANSWER_TIMEOUT_S = 10.0
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 15.0
+PATIENCE_S = 300.0
+"""Longer than any restart of a server; a process that nobody stops any more must not try for ever."""
 _HEARTBEAT_S = 15.0
 _HOPELESS = frozenset({"token-invalid", "token-expired", "lesson-unknown", "version-unsupported"})
 
@@ -56,6 +58,10 @@ class LostError(Exception):
     """The connection or the media ended without anybody's wish; try again."""
 
 
+class GivenUpError(Exception):
+    """The lesson could not be reached for so long that whoever started this endpoint is gone as well."""
+
+
 class LessonOverError(Exception):
     """The lesson has ended."""
 
@@ -63,15 +69,29 @@ class LessonOverError(Exception):
 class Endpoint:
     """Joins the lesson of ``token`` at ``url`` (ws:// or wss://) and publishes until the lesson ends."""
 
-    def __init__(self, url: str, token: str, speech: Speech, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        speech: Speech,
+        clock: Callable[[], datetime],
+        *,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         self._url = url
         self._token = token
         self._speech = speech
         self._clock = clock
         self._wait_s = FIRST_WAIT_S
+        self._patience_s = patience_s
+        self._last_inside_s = 0.0
 
     async def run(self) -> None:
-        """Returns when the lesson is over; raises RefusedError where it's hopeless. Cancel it to leave."""
+        """Returns when the lesson is over. Cancel it to leave.
+
+        Raises RefusedError where trying again is hopeless, GivenUpError after ``patience_s`` outside.
+        """
+        self._last_inside_s = asyncio.get_running_loop().time()
         async with aiohttp.ClientSession() as session:
             while True:
                 try:
@@ -89,6 +109,8 @@ class Endpoint:
                 except (LostError, aiohttp.ClientError, TimeoutError, OSError) as error:
                     reason = str(error) or type(error).__name__
                     log.warning("connection lost (%s); trying again in %.1f s", reason, self._wait_s)
+                if asyncio.get_running_loop().time() - self._last_inside_s >= self._patience_s:
+                    raise GivenUpError(f"not let in for {self._patience_s:.0f} s")
                 await asyncio.sleep(self._wait_s)
                 self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S)
 
@@ -107,7 +129,10 @@ class Endpoint:
                 await self._join(talk, peer, scene)
                 log.info("joined lesson %s as %s", lesson["id"], welcome["endpoint"])
                 self._wait_s = FIRST_WAIT_S
-                await _first(talk.listen(), lost)
+                try:
+                    await _first(talk.listen(), lost)
+                finally:
+                    self._last_inside_s = asyncio.get_running_loop().time()
             finally:
                 # Cancelled or not, say goodbye, so that the others see the place empty at once.
                 with contextlib.suppress(ConnectionError, aiohttp.ClientError):

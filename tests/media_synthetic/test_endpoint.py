@@ -23,7 +23,7 @@ from aiortc import (
 from av.frame import Frame
 from av.packet import Packet
 
-from media.synthetic.endpoint import Endpoint, RefusedError
+from media.synthetic.endpoint import Endpoint, GivenUpError, RefusedError
 from media.synthetic.tracks import SPEECH_FRAME
 
 Message = dict[str, Any]
@@ -181,6 +181,15 @@ async def test_gives_up_where_trying_again_is_hopeless(code: str) -> None:
         with pytest.raises(RefusedError, match=code):
             await task
     assert len(school.sockets) == 1
+
+
+async def test_gives_up_when_nobody_answers_for_long() -> None:
+    async with TestServer(web.Application()) as server:
+        url = str(server.make_url("/ws"))
+    endpoint = Endpoint(url, "a.b.c", np.zeros(SPEECH_FRAME, np.int16), datetime.now, patience_s=0.4)
+    async with asyncio.timeout(20):
+        with pytest.raises(GivenUpError):
+            await endpoint.run()
 
 
 async def test_ends_with_the_lesson() -> None:
