@@ -1,6 +1,6 @@
 //! Socket addresses between the standard library's form and the kernel's.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 /// The kernel's form, in storage large enough for either family, and its length.
 #[must_use]
@@ -58,12 +58,6 @@ pub const fn empty() -> libc::sockaddr_in6 {
         sin6_addr: libc::in6_addr { s6_addr: [0; 16] },
         sin6_scope_id: 0,
     }
-}
-
-/// The unspecified address of a family.
-#[must_use]
-pub const fn unspecified(is_v4: bool) -> IpAddr {
-    if is_v4 { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) }
 }
 
 #[cfg(test)]
