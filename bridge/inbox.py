@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from bridge.errors import ErrorCode, RefusedError
-from bridge.ports import MediaEvent, Outbox, SourceLive
+from bridge.ports import MediaEvent, Outbox, RecordingFailed, SourceLive
 from bridge.values import EndpointId, Offer, Pass, SourceKind
 
 INBOX_LIMIT = 1024
@@ -78,7 +78,7 @@ class MediaHappened:
     @property
     def endpoint(self) -> EndpointId:
         event = self.event
-        return event.source.endpoint if isinstance(event, SourceLive) else event.endpoint
+        return event.source.endpoint if isinstance(event, SourceLive | RecordingFailed) else event.endpoint
 
 
 @dataclass(frozen=True, slots=True)

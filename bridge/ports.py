@@ -49,6 +49,25 @@ class MediaLost:
 
 
 @dataclass(frozen=True, slots=True)
+class MediaQuiet:
+    """Nothing has come from the endpoint for some seconds (``quiet``), or something comes again.
+
+    Its place is kept: silence of the whole consent time (RFC 7675) is MediaLost.
+    """
+
+    endpoint: EndpointId
+    quiet: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingFailed:
+    """What is recorded of this source has a hole from now on, or has ended: the disk is full or too slow."""
+
+    source: SourceRef
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class SourceLive:
     """The first packet of a source arrived (``live``), or none came for a while."""
 
@@ -56,7 +75,7 @@ class SourceLive:
     live: bool
 
 
-MediaEvent = MediaConnected | MediaLost | SourceLive
+MediaEvent = MediaConnected | MediaLost | MediaQuiet | RecordingFailed | SourceLive
 
 
 class MediaPort(Protocol):
@@ -64,6 +83,13 @@ class MediaPort(Protocol):
 
     def admit(self, endpoint: EndpointId, offer: Offer, grant: Grant) -> Admission:
         """Negotiate and create the endpoint's peer. Raises MediaRefusedError."""
+
+    def restart(self, endpoint: EndpointId, sdp: str) -> str:
+        """Answer the offer of an ICE restart (RFC 8829 section 4.1.8): new credentials, the same m-lines.
+
+        Media goes on over the old path until the new one is there. Raises MediaRefusedError, also for an
+        endpoint that was not admitted.
+        """
 
     def route(
         self, endpoint: EndpointId, slot: int, picture: SourceRef | None, voice: SourceRef | None
@@ -80,7 +106,20 @@ class MediaPort(Protocol):
 class OpenMedia(Protocol):
     """Makes the media port of one lesson; ``sink`` is called on the event loop with what happens there."""
 
-    def __call__(self, lesson: LessonId, sink: Callable[[MediaEvent], None]) -> MediaPort: ...
+    def __call__(
+        self, lesson: LessonId, sink: Callable[[MediaEvent], None], *, record: bool = False
+    ) -> MediaPort:
+        """``record``: what endpoints with the grant ``teaches`` publish is kept (D7)."""
+
+
+class RecordingPort(Protocol):
+    """What becomes of the files of recorded lessons."""
+
+    def finish(self, lesson: LessonId) -> None:
+        """The lesson is over and its media closed: make its recording playable, in the background.
+
+        A no-op for a lesson of which nothing was recorded.
+        """
 
 
 class Outbox(Protocol):

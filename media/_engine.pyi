@@ -47,6 +47,10 @@ class Engine:
     ) -> None:
         """``receive_bitrate``: bit/s, what REMB allows the publisher."""
 
+    def restart_ice(self, peer: int, *, local_ufrag: str, local_pwd: str, remote_ufrag: str) -> None:
+        """New credentials; the path and the credentials of before stay good until a check with the new ones
+        nominates a pair."""
+
     def set_keys(
         self,
         peer: int,
@@ -66,16 +70,20 @@ class Engine:
         source: int,
         *,
         media: Literal["audio", "video"],
-        codec: Literal["opus", "vp8"],
+        codec: Literal["opus", "vp8", "h264"],
         mid: str,
         payload_type: int,
+        rtx_payload_type: int | None,
+        nack: bool,
         clock_rate: int,
-        layers: Sequence[tuple[str | None, int | None]],
+        layers: Sequence[tuple[str | None, int | None, int | None]],
         mid_extension: int | None,
         rid_extension: int | None,
+        repaired_rid_extension: int | None,
         level_extension: int | None,
     ) -> None:
-        """``source`` is unique in the engine. ``layers``: (rid, SSRC), high to low, None where unsaid."""
+        """``source`` is unique in the engine. ``layers``: (rid, SSRC, SSRC of its retransmissions), high to low,
+        None where unsaid. ``nack``: the publisher answers NACK, with RTX where that has a payload type."""
 
     def unpublish(self, peer: int, source: int) -> None: ...
     def add_slot(
@@ -84,16 +92,18 @@ class Engine:
         slot: int,
         *,
         media: Literal["audio", "video"],
-        codec: Literal["opus", "vp8"],
+        payloads: Sequence[tuple[Literal["opus", "vp8", "h264"], int, int | None]],
         mid: str,
-        payload_type: int,
         clock_rate: int,
         ssrc: int,
+        rtx_ssrc: int | None,
+        nack: bool,
         mid_extension: int | None,
         level_extension: int | None,
         send_time_extension: int | None,
     ) -> None:
-        """One half of a slot: (slot, media) is unique in a peer, and so is ``ssrc``, as long as it lives."""
+        """One half of a slot: (slot, media) is unique in a peer, and so are ``ssrc`` and ``rtx_ssrc``, as long as
+        it lives. ``payloads``: (codec, payload type, that of its retransmissions), each codec once."""
 
     def route(
         self, peer: int, slot: int, *, media: Literal["audio", "video"], source: int | None, layer: int = 0
@@ -142,6 +152,17 @@ class Event:
         @property
         def peer(self) -> int: ...
         def __new__(cls, peer: int) -> Self: ...
+
+    @final
+    class PeerQuiet(Event):
+        """No authenticated packet for some seconds (``quiet``), or one came again."""
+
+        __match_args__: tuple[Literal["peer"], Literal["quiet"]] = ...
+        @property
+        def peer(self) -> int: ...
+        @property
+        def quiet(self) -> bool: ...
+        def __new__(cls, peer: int, quiet: bool) -> Self: ...
 
     @final
     class SourceLive(Event):

@@ -23,7 +23,7 @@ from typing import Any, Protocol, TypeVar
 from bridge.values import LessonId
 from media import _engine
 from media.dtls import SrtpKeys
-from media.plan import Media, PeerPlan, SlotPlan, SourcePlan
+from media.plan import IcePlan, Media, PeerPlan, SlotPlan, SourcePlan
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +51,9 @@ class PeerHandler(Protocol):
 
     def fell_silent(self) -> None:
         """No authenticated packet for the consent time (RFC 7675)."""
+
+    def fell_quiet(self, quiet: bool) -> None:
+        """No authenticated packet for some seconds (``quiet``), or one came again."""
 
     def source_live(self, source: int, layer: int, live: bool) -> None: ...
     def command_failed(self, code: str) -> None:
@@ -113,6 +116,7 @@ class PacketEngine:
                 lambda peer, event: peer.pair_selected(event.local, event.remote)
             ),
             _engine.Event.PeerSilent: self._for_peer(lambda peer, event: peer.fell_silent()),
+            _engine.Event.PeerQuiet: self._for_peer(lambda peer, event: peer.fell_quiet(event.quiet)),
             _engine.Event.SourceLive: self._for_peer(
                 lambda peer, event: peer.source_live(event.source, event.layer, True)
             ),
@@ -188,6 +192,16 @@ class PacketEngine:
         self._handlers.pop(peer, None)
         self._command(self._running().remove_peer, peer)
 
+    def restart_ice(self, peer: int, ice: IcePlan) -> None:
+        """Take new credentials (RFC 8445 section 9); the old path stays good until they nominate another."""
+        self._command(
+            self._running().restart_ice,
+            peer,
+            local_ufrag=ice.local_ufrag,
+            local_pwd=ice.local_pwd,
+            remote_ufrag=ice.remote_ufrag,
+        )
+
     def set_keys(self, peer: int, keys: SrtpKeys) -> None:
         """Hand the SRTP keys over; accepted once for a peer."""
         self._command(
@@ -215,10 +229,13 @@ class PacketEngine:
             codec=plan.codec.name,
             mid=plan.mid,
             payload_type=plan.codec.payload_type,
+            rtx_payload_type=plan.codec.rtx_payload_type,
+            nack=plan.codec.nack,
             clock_rate=plan.codec.clock_rate,
-            layers=[(layer.rid, layer.ssrc) for layer in plan.layers],
+            layers=[(layer.rid, layer.ssrc, layer.rtx_ssrc) for layer in plan.layers],
             mid_extension=plan.extensions.mid,
             rid_extension=plan.extensions.rid,
+            repaired_rid_extension=plan.extensions.repaired_rid,
             level_extension=plan.extensions.level,
         )
         return source
@@ -231,11 +248,14 @@ class PacketEngine:
                 peer,
                 plan.index,
                 media=half.codec.media,
-                codec=half.codec.name,
+                payloads=[
+                    (codec.name, codec.payload_type, codec.rtx_payload_type) for codec in half.codecs
+                ],
                 mid=half.mid,
-                payload_type=half.codec.payload_type,
                 clock_rate=half.codec.clock_rate,
                 ssrc=half.ssrc,
+                rtx_ssrc=half.rtx_ssrc,
+                nack=any(codec.nack for codec in half.codecs),
                 mid_extension=half.extensions.mid,
                 level_extension=half.extensions.level,
                 send_time_extension=half.extensions.send_time,

@@ -255,7 +255,7 @@ def _half(media: Media, line: sdp.SdpMedia, ssrc: int) -> SlotHalfPlan:
     if line.kind != media or line.direction != "recvonly":
         _invalid(f"m-line {line.mid} is no place to receive {media}")
     plan, _ = _extensions(line, sending=True)
-    return SlotHalfPlan(line.mid or "", _codec_plan(line, media), ssrc, plan)
+    return SlotHalfPlan(line.mid or "", (_codec_plan(line, media),), ssrc, plan)
 
 
 def _codec_plan(line: sdp.SdpMedia, media: Media) -> CodecPlan:

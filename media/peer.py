@@ -11,7 +11,7 @@ import enum
 import logging
 from collections.abc import Callable
 
-from bridge.ports import MediaConnected, MediaEvent, MediaLost, SourceLive
+from bridge.ports import MediaConnected, MediaEvent, MediaLost, MediaQuiet, SourceLive
 from bridge.values import EndpointId, LessonId, SourceKind, SourceRef
 from media.dtls import Certificate, DtlsFailedError, DtlsPeer, SrtpKeys
 from media.engine import EngineUnavailableError, PacketEngine
@@ -133,6 +133,10 @@ class MediaPeer:
 
     def fell_silent(self) -> None:
         self.lose("no packet for the consent time")
+
+    def fell_quiet(self, quiet: bool) -> None:
+        if self._state in {PeerState.JOINING, PeerState.CONNECTED}:
+            self._sink(MediaQuiet(self._endpoint, quiet))
 
     def source_live(self, source: int, layer: int, live: bool) -> None:
         kind = self._kinds.get(source)

@@ -15,19 +15,23 @@ from typing import Literal
 from bridge.values import LayerLevel, SourceKind
 
 Media = Literal["audio", "video"]
-CodecName = Literal["opus", "vp8"]
+CodecName = Literal["opus", "vp8", "h264"]
 
-_MEDIA_OF: dict[CodecName, Media] = {"opus": "audio", "vp8": "video"}
+_MEDIA_OF: dict[CodecName, Media] = {"opus": "audio", "vp8": "video", "h264": "video"}
 
 
 @dataclass(frozen=True, slots=True)
 class CodecPlan:
-    """The one codec of an m-line, with the payload type that the offer gave it."""
+    """A codec of an m-line, with the payload types that the offer gave it."""
 
     name: CodecName
     payload_type: int
     clock_rate: int
     """RTP timestamp ticks per second."""
+    rtx_payload_type: int | None = None
+    """Retransmissions (RFC 4588), where both sides have them."""
+    nack: bool = False
+    """The receiver of the stream asks again for what it misses (RFC 4585)."""
 
     @property
     def media(self) -> Media:
@@ -38,22 +42,24 @@ class CodecPlan:
 class ExtensionPlan:
     """The negotiated ids (1 to 14) of the header extensions that the engine reads or writes, or ``None``.
 
-    ``mid``: RFC 9143. ``rid``: RFC 8852. ``level``: audio level, RFC 6464. ``send_time``: abs-send-time.
+    ``mid``: RFC 9143. ``rid``, ``repaired_rid``: RFC 8852. ``level``: audio level, RFC 6464. ``send_time``: abs-send-time.
     """
 
     mid: int | None = None
     rid: int | None = None
+    repaired_rid: int | None = None
     level: int | None = None
     send_time: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LayerPlan:
-    """One encoding of a source. ``rid`` and ``ssrc`` are ``None`` where the offer didn't say them."""
+    """One encoding of a source. ``rid`` and the SSRCs are ``None`` where the offer didn't say them."""
 
     level: LayerLevel
     rid: str | None
     ssrc: int | None
+    rtx_ssrc: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +75,19 @@ class SourcePlan:
 
 @dataclass(frozen=True, slots=True)
 class SlotHalfPlan:
-    """The picture or the voice of a slot. ``ssrc`` is ours and unique in the peer."""
+    """The picture or the voice of a slot. The SSRCs are ours and unique in the peer."""
 
     mid: str
-    codec: CodecPlan
+    codecs: tuple[CodecPlan, ...]
+    """What it can carry, the preferred one first; never empty, all of one clock rate."""
     ssrc: int
     extensions: ExtensionPlan
+    rtx_ssrc: int | None = None
+
+    @property
+    def codec(self) -> CodecPlan:
+        """The preferred one."""
+        return self.codecs[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,9 @@
 
 use crate::EngineError;
 use crate::event::Event;
-use luokkasilta_engine::command::{AddPeer, AddSlot, Command, LayerSpec, Publish, SetKeys};
+use luokkasilta_engine::command::{
+    AddPeer, AddSlot, Command, LayerSpec, Payload, Publish, RestartIce, SetKeys,
+};
 use luokkasilta_engine::io::engine::{Engine as CoreEngine, PostError};
 use luokkasilta_engine::types::{Codec, Feed, Media};
 use pyo3::exceptions::PyValueError;
@@ -34,7 +36,8 @@ fn codec_of(name: &str) -> PyResult<Codec> {
     match name {
         "opus" => Ok(Codec::Opus),
         "vp8" => Ok(Codec::Vp8),
-        _ => Err(PyValueError::new_err("codec is \"opus\" or \"vp8\"")),
+        "h264" => Ok(Codec::H264),
+        _ => Err(PyValueError::new_err("codec is \"opus\", \"vp8\" or \"h264\"")),
     }
 }
 
@@ -102,6 +105,18 @@ impl Engine {
         self.core.add_peer(shard, spec).map_err(refused)
     }
 
+    #[pyo3(signature = (peer, *, local_ufrag, local_pwd, remote_ufrag))]
+    fn restart_ice(
+        &self,
+        peer: u64,
+        local_ufrag: String,
+        local_pwd: String,
+        remote_ufrag: String,
+    ) -> PyResult<()> {
+        let spec = RestartIce { peer, local_ufrag, local_pwd, remote_ufrag };
+        self.core.post(Command::RestartIce(spec)).map_err(refused)
+    }
+
     #[pyo3(signature = (peer, *, profile, receive_key, receive_salt, send_key, send_salt))]
     fn set_keys(
         &self,
@@ -120,7 +135,7 @@ impl Engine {
         self.core.post(Command::SendDtls(peer, data.as_bytes().to_vec())).map_err(refused)
     }
 
-    #[pyo3(signature = (peer, source, *, media, codec, mid, payload_type, clock_rate, layers, mid_extension, rid_extension, level_extension))]
+    #[pyo3(signature = (peer, source, *, media, codec, mid, payload_type, rtx_payload_type, nack, clock_rate, layers, mid_extension, rid_extension, repaired_rid_extension, level_extension))]
     fn publish(
         &self,
         peer: u64,
@@ -129,10 +144,13 @@ impl Engine {
         codec: &str,
         mid: String,
         payload_type: u8,
+        rtx_payload_type: Option<u8>,
+        nack: bool,
         clock_rate: u32,
-        layers: Vec<(Option<String>, Option<u32>)>,
+        layers: Vec<(Option<String>, Option<u32>, Option<u32>)>,
         mid_extension: Option<u8>,
         rid_extension: Option<u8>,
+        repaired_rid_extension: Option<u8>,
         level_extension: Option<u8>,
     ) -> PyResult<()> {
         let spec = Publish {
@@ -142,10 +160,16 @@ impl Engine {
             codec: codec_of(codec)?,
             mid,
             payload_type,
+            rtx_payload_type,
+            nack,
             clock_rate,
-            layers: layers.into_iter().map(|(rid, ssrc)| LayerSpec { rid, ssrc }).collect(),
+            layers: layers
+                .into_iter()
+                .map(|(rid, ssrc, rtx_ssrc)| LayerSpec { rid, ssrc, rtx_ssrc })
+                .collect(),
             mid_extension,
             rid_extension,
+            repaired_rid_extension,
             level_extension,
         };
         self.core.post(Command::Publish(spec)).map_err(refused)
@@ -155,30 +179,38 @@ impl Engine {
         self.core.post(Command::Unpublish(peer, source)).map_err(refused)
     }
 
-    #[pyo3(signature = (peer, slot, *, media, codec, mid, payload_type, clock_rate, ssrc, mid_extension, level_extension, send_time_extension))]
+    #[pyo3(signature = (peer, slot, *, media, payloads, mid, clock_rate, ssrc, rtx_ssrc, nack, mid_extension, level_extension, send_time_extension))]
     fn add_slot(
         &self,
         peer: u64,
         slot: u16,
         media: &str,
-        codec: &str,
+        payloads: Vec<(String, u8, Option<u8>)>,
         mid: String,
-        payload_type: u8,
         clock_rate: u32,
         ssrc: u32,
+        rtx_ssrc: Option<u32>,
+        nack: bool,
         mid_extension: Option<u8>,
         level_extension: Option<u8>,
         send_time_extension: Option<u8>,
     ) -> PyResult<()> {
+        let payloads = payloads
+            .into_iter()
+            .map(|(codec, payload_type, rtx_payload_type)| {
+                Ok(Payload { codec: codec_of(&codec)?, payload_type, rtx_payload_type })
+            })
+            .collect::<PyResult<_>>()?;
         let spec = AddSlot {
             peer,
             slot,
             media: media_of(media)?,
-            codec: codec_of(codec)?,
+            payloads,
             mid,
-            payload_type,
             clock_rate,
             ssrc,
+            rtx_ssrc,
+            nack,
             mid_extension,
             level_extension,
             send_time_extension,

@@ -10,6 +10,7 @@ pub enum Event {
     DtlsReceived { peer: u64, data: Vec<u8> },
     PeerConnected { peer: u64, local: String, remote: String },
     PeerSilent { peer: u64 },
+    PeerQuiet { peer: u64, quiet: bool },
     SourceLive { peer: u64, source: u64, layer: u8 },
     SourceIdle { peer: u64, source: u64, layer: u8 },
     SlotSwitched { peer: u64, slot: u16, media: String, source: u64, layer: u8 },
@@ -27,6 +28,7 @@ impl From<CoreEvent> for Event {
                 Self::PeerConnected { peer, local: local.ip().to_string(), remote: remote.to_string() }
             }
             CoreEvent::PeerSilent { peer } => Self::PeerSilent { peer },
+            CoreEvent::PeerQuiet { peer, quiet } => Self::PeerQuiet { peer, quiet },
             CoreEvent::SourceLive { peer, source, layer } => Self::SourceLive { peer, source, layer },
             CoreEvent::SourceIdle { peer, source, layer } => Self::SourceIdle { peer, source, layer },
             CoreEvent::SlotSwitched { peer, slot, media, source, layer } => {

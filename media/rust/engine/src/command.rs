@@ -18,6 +18,20 @@ pub struct AddPeer {
     pub receive_bitrate: u64,
 }
 
+/// New ICE credentials of a peer (RFC 8445 section 9). The old ones and the path found with them stay good until a
+/// check with the new ones nominates a pair.
+#[derive(Clone, Debug)]
+pub struct RestartIce {
+    /// Whose.
+    pub peer: PeerId,
+    /// Our new user name fragment; unique in the engine.
+    pub local_ufrag: String,
+    /// Our new password.
+    pub local_pwd: String,
+    /// The peer's new user name fragment.
+    pub remote_ufrag: String,
+}
+
 /// SRTP master keys, RFC 5764 section 4.2.
 #[derive(Clone)]
 pub struct SetKeys {
@@ -52,6 +66,8 @@ pub struct LayerSpec {
     pub rid: Option<String>,
     /// Its SSRC, where the offer says it.
     pub ssrc: Option<u32>,
+    /// The SSRC of its retransmissions (RFC 4588), where the offer says it.
+    pub rtx_ssrc: Option<u32>,
 }
 
 /// A source that the peer will send.
@@ -67,8 +83,12 @@ pub struct Publish {
     pub codec: Codec,
     /// The m-line.
     pub mid: String,
-    /// The only payload type accepted.
+    /// The payload type of its packets.
     pub payload_type: u8,
+    /// The payload type of its retransmissions, where RTX (RFC 4588) was negotiated.
+    pub rtx_payload_type: Option<u8>,
+    /// It answers NACK (RFC 4585).
+    pub nack: bool,
     /// Ticks a second.
     pub clock_rate: u32,
     /// From high to low; at least one.
@@ -77,8 +97,21 @@ pub struct Publish {
     pub mid_extension: Option<u8>,
     /// Header extension id of the rid (RFC 8852).
     pub rid_extension: Option<u8>,
+    /// Header extension id of the repaired rid (RFC 8852).
+    pub repaired_rid_extension: Option<u8>,
     /// Header extension id of the audio level (RFC 6464).
     pub level_extension: Option<u8>,
+}
+
+/// A payload that a half may carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Payload {
+    /// What it is.
+    pub codec: Codec,
+    /// Written on every packet of it.
+    pub payload_type: u8,
+    /// Written on its retransmissions, where RTX (RFC 4588) was negotiated.
+    pub rtx_payload_type: Option<u8>,
 }
 
 /// One half of a slot.
@@ -90,16 +123,18 @@ pub struct AddSlot {
     pub slot: SlotIndex,
     /// Which half.
     pub media: Media,
-    /// The payload.
-    pub codec: Codec,
+    /// What it may carry, each codec once; at least one.
+    pub payloads: Vec<Payload>,
     /// The m-line.
     pub mid: String,
-    /// Written on every packet.
-    pub payload_type: u8,
     /// Ticks a second.
     pub clock_rate: u32,
     /// Written on every packet; unique in the peer for its whole life.
     pub ssrc: u32,
+    /// The SSRC of retransmissions, as unique.
+    pub rtx_ssrc: Option<u32>,
+    /// The receiver asks again for what it misses (RFC 4585).
+    pub nack: bool,
     /// Header extension id of the mid.
     pub mid_extension: Option<u8>,
     /// Header extension id of the audio level.
@@ -113,6 +148,8 @@ pub struct AddSlot {
 pub enum Command {
     /// A new peer.
     AddPeer(AddPeer),
+    /// New ICE credentials.
+    RestartIce(RestartIce),
     /// The keys from DTLS; once per peer.
     SetKeys(SetKeys),
     /// A DTLS datagram for the peer.
@@ -146,6 +183,7 @@ impl Command {
     pub fn peer(&self) -> Option<PeerId> {
         match self {
             Self::AddPeer(it) => Some(it.peer),
+            Self::RestartIce(it) => Some(it.peer),
             Self::SetKeys(it) => Some(it.peer),
             Self::Publish(it) => Some(it.peer),
             Self::AddSlot(it) => Some(it.peer),

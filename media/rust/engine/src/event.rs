@@ -28,6 +28,13 @@ pub enum Event {
         /// Who.
         peer: PeerId,
     },
+    /// Nothing authenticated came for some seconds, or something came again.
+    PeerQuiet {
+        /// Who.
+        peer: PeerId,
+        /// Nothing came.
+        quiet: bool,
+    },
     /// The first packet of a layer, or the first after a pause.
     SourceLive {
         /// Whose.

@@ -40,33 +40,63 @@ pub enum CheckRefused {
     RoleConflict,
 }
 
+/// What one generation of credentials (RFC 8445 section 5.3) checks with.
+#[derive(Debug)]
+struct Credentials {
+    local_ufrag: String,
+    /// Both ends' user name fragments.
+    username: String,
+    key: hmac::Key,
+}
+
+impl Credentials {
+    fn new(local_ufrag: &str, local_pwd: &str, remote_ufrag: &str) -> Self {
+        Self {
+            local_ufrag: local_ufrag.to_owned(),
+            username: format!("{local_ufrag}:{remote_ufrag}"),
+            key: stun::short_term_key(local_pwd),
+        }
+    }
+}
+
 /// One peer's lite agent.
 #[derive(Debug)]
 pub struct IceLite {
-    local_ufrag: String,
-    username: String,
-    key: hmac::Key,
+    current: Credentials,
+    /// Those before the last restart, good until a check with the current ones nominates a pair.
+    previous: Option<Credentials>,
+    restarted: bool,
     pairs: Vec<Pair>,
     nominated: Option<Path>,
 }
 
 impl IceLite {
-    /// An agent with these credentials (RFC 8445 section 5.3); both ends' user name fragments make the user name.
+    /// An agent with these credentials.
     #[must_use]
     pub fn new(local_ufrag: &str, local_pwd: &str, remote_ufrag: &str) -> Self {
         Self {
-            local_ufrag: local_ufrag.to_owned(),
-            username: format!("{local_ufrag}:{remote_ufrag}"),
-            key: stun::short_term_key(local_pwd),
+            current: Credentials::new(local_ufrag, local_pwd, remote_ufrag),
+            previous: None,
+            restarted: false,
             pairs: Vec::new(),
             nominated: None,
         }
     }
 
-    /// Our user name fragment.
-    #[must_use]
-    pub fn local_ufrag(&self) -> &str {
-        &self.local_ufrag
+    /// Take new credentials (RFC 8445 section 9). Media goes on over the old path until the new ones nominate one.
+    /// Gives the user name fragment that is of no use any more, where a restart came before this one.
+    pub fn restart(&mut self, local_ufrag: &str, local_pwd: &str, remote_ufrag: &str) -> Option<String> {
+        let next = Credentials::new(local_ufrag, local_pwd, remote_ufrag);
+        let before = std::mem::replace(&mut self.current, next);
+        self.restarted = true;
+        self.previous.replace(before).map(|forgotten| forgotten.local_ufrag)
+    }
+
+    /// Our user name fragments, the current one and the one before.
+    pub fn local_ufrags(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.current)
+            .chain(&self.previous)
+            .map(|credentials| credentials.local_ufrag.as_str())
     }
 
     /// Where to send: the nominated pair, else the one checked last.
@@ -114,20 +144,29 @@ impl IceLite {
             stun::write_error(answer, id, 400, &[], None);
             return Err(CheckRefused::BadRequest);
         }
-        if username != self.username.as_bytes() || !message.verify_integrity(&self.key) {
+        let is_current = username == self.current.username.as_bytes();
+        let credentials = if is_current {
+            Some(&self.current)
+        } else {
+            self.previous.as_ref().filter(|old| self.restarted && username == old.username.as_bytes())
+        };
+        let Some(credentials) = credentials.filter(|known| message.verify_integrity(&known.key)) else {
             stun::write_error(answer, id, 401, &[], None);
             return Err(CheckRefused::Unauthorized);
-        }
+        };
         let unknown = message.unknown_comprehension_required();
         if !unknown.is_empty() {
-            stun::write_error(answer, id, 420, unknown.as_slice(), Some(&self.key));
+            stun::write_error(answer, id, 420, unknown.as_slice(), Some(&credentials.key));
             return Err(CheckRefused::UnknownAttribute);
         }
         if message.ice_controlled().is_some() {
-            stun::write_error(answer, id, 487, &[], Some(&self.key));
+            stun::write_error(answer, id, 487, &[], Some(&credentials.key));
             return Err(CheckRefused::RoleConflict);
         }
-        stun::write_success(answer, id, path.remote, &self.key);
+        stun::write_success(answer, id, path.remote, &credentials.key);
+        if is_current && message.use_candidate() {
+            self.restarted = false;
+        }
         Ok(self.remember(path, message.use_candidate(), now))
     }
 

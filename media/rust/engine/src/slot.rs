@@ -7,7 +7,7 @@ use crate::seqmap::SequenceMap;
 use crate::srtp::{Outbound, SrtpError};
 use crate::time::{Micros, NtpEpoch};
 use crate::timeline::Timeline;
-use crate::types::{Feed, Media};
+use crate::types::{Codec, Feed, Media};
 use crate::wire::rtcp;
 use crate::wire::rtp::{self, HeaderFields};
 use crate::wire::vp8;
@@ -33,6 +33,8 @@ pub struct Incoming<'a> {
     pub captured: Micros,
     /// The audio level extension's octet (RFC 6464), where there is one.
     pub level: Option<u8>,
+    /// What the payload is.
+    pub codec: Codec,
     /// The payload descriptor of a VP8 packet.
     pub vp8: Option<vp8::Descriptor>,
     /// The first packet of a key frame.
@@ -176,6 +178,9 @@ impl Half {
         out: &mut Output,
         now: Micros,
     ) -> Result<Forwarded, SrtpError> {
+        let Some(&payload) = self.spec.payloads.iter().find(|payload| payload.codec == incoming.codec) else {
+            return Ok(Forwarded::NotNow);
+        };
         let begins = self.playing != Some(feed);
         if begins {
             if self.wanted != Some(feed) || !self.may_begin(incoming) {
@@ -192,7 +197,7 @@ impl Half {
         };
         let timestamp = self.timeline.map(incoming.timestamp, incoming.captured, now) as u32;
         let start = out.start();
-        self.write(index, timestamp, incoming, now, &mut out.arena);
+        self.write(payload.payload_type, index, timestamp, incoming, now, &mut out.arena);
         let header_len = out.arena.len() - start - incoming.payload.len();
         if let Some(descriptor) = &incoming.vp8 {
             let id = descriptor.picture_id.map_or(0, |id| id.value);
@@ -254,10 +259,18 @@ impl Half {
         self.pictures.begin();
     }
 
-    fn write(&self, index: u64, timestamp: u32, incoming: &Incoming<'_>, now: Micros, arena: &mut Vec<u8>) {
+    fn write(
+        &self,
+        payload_type: u8,
+        index: u64,
+        timestamp: u32,
+        incoming: &Incoming<'_>,
+        now: Micros,
+        arena: &mut Vec<u8>,
+    ) {
         let fields = HeaderFields {
             marker: incoming.marker,
-            payload_type: self.spec.payload_type,
+            payload_type,
             sequence: index as u16,
             timestamp,
             ssrc: self.spec.ssrc,

@@ -39,6 +39,19 @@ pub enum Codec {
     Opus,
     /// RFC 7741.
     Vp8,
+    /// RFC 6184.
+    H264,
+}
+
+impl Codec {
+    /// Whether it is sound or picture.
+    #[must_use]
+    pub const fn media(self) -> Media {
+        match self {
+            Self::Opus => Media::Audio,
+            Self::Vp8 | Self::H264 => Media::Video,
+        }
+    }
 }
 
 /// One stream of one publisher.

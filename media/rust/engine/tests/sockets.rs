@@ -3,7 +3,7 @@
 mod common;
 
 use common::{GCM, MID_EXTENSION, request_from, vp8};
-use luokkasilta_engine::command::{AddPeer, AddSlot, Command, LayerSpec, Publish, SetKeys};
+use luokkasilta_engine::command::{AddPeer, AddSlot, Command, LayerSpec, Payload, Publish, SetKeys};
 use luokkasilta_engine::event::Event;
 use luokkasilta_engine::io::engine::{Engine, PostError};
 use luokkasilta_engine::srtp::{Inbound, Outbound};
@@ -84,10 +84,13 @@ fn forwards(engine: &Engine, shard: usize, base: u64) {
             codec: codec.1,
             mid: "0".to_owned(),
             payload_type: 96,
+            rtx_payload_type: None,
+            nack: false,
             clock_rate: 90_000,
-            layers: vec![LayerSpec { rid: None, ssrc: Some(5) }],
+            layers: vec![LayerSpec { rid: None, ssrc: Some(5), rtx_ssrc: None }],
             mid_extension: None,
             rid_extension: None,
+            repaired_rid_extension: None,
             level_extension: None,
         }))
         .expect("room");
@@ -96,11 +99,12 @@ fn forwards(engine: &Engine, shard: usize, base: u64) {
             peer: two,
             slot: 0,
             media: codec.0,
-            codec: codec.1,
+            payloads: vec![Payload { codec: codec.1, payload_type: 120, rtx_payload_type: None }],
             mid: "0".to_owned(),
-            payload_type: 120,
             clock_rate: 90_000,
             ssrc: 6,
+            rtx_ssrc: None,
+            nack: false,
             mid_extension: Some(MID_EXTENSION),
             level_extension: None,
             send_time_extension: None,

@@ -10,7 +10,7 @@ use crate::output::Output;
 use crate::shard::Shard;
 use crate::time::Clock;
 use crate::types::PeerId;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -80,7 +80,16 @@ impl fmt::Display for PostError {
 
 struct PeerPlace {
     shard: usize,
-    ufrag: String,
+    /// The current one last, and before it the one from before the last ICE restart.
+    ufrags: VecDeque<String>,
+}
+
+impl PeerPlace {
+    /// The fragment that a restart makes useless.
+    fn restart(&mut self, ufrag: &str) -> Option<String> {
+        self.ufrags.push_back(ufrag.to_owned());
+        if self.ufrags.len() > 2 { self.ufrags.pop_front() } else { None }
+    }
 }
 
 /// See the module.
@@ -171,7 +180,7 @@ impl Engine {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         places.entry(spec.peer).or_insert_with(|| {
             self.shared.directory.add(&spec.local_ufrag, shard);
-            PeerPlace { shard, ufrag: spec.local_ufrag.clone() }
+            PeerPlace { shard, ufrags: VecDeque::from([spec.local_ufrag.clone()]) }
         });
         drop(places);
         self.push(shard, Command::AddPeer(spec))
@@ -190,11 +199,20 @@ impl Engine {
             command => {
                 let peer = command.peer().ok_or(PostError::UnknownPeer)?;
                 let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-                let shard = places.get(&peer).ok_or(PostError::UnknownPeer)?.shard;
-                if matches!(command, Command::RemovePeer(_))
-                    && let Some(place) = places.remove(&peer)
-                {
-                    self.shared.directory.remove(&place.ufrag);
+                let place = places.get_mut(&peer).ok_or(PostError::UnknownPeer)?;
+                let shard = place.shard;
+                let useless = match &command {
+                    Command::RestartIce(spec) => {
+                        self.shared.directory.add(&spec.local_ufrag, shard);
+                        place.restart(&spec.local_ufrag).into_iter().collect()
+                    }
+                    Command::RemovePeer(_) => {
+                        places.remove(&peer).map(|gone| gone.ufrags).unwrap_or_default()
+                    }
+                    _ => VecDeque::new(),
+                };
+                for ufrag in &useless {
+                    self.shared.directory.remove(ufrag);
                 }
                 drop(places);
                 self.push(shard, command)

@@ -1,14 +1,14 @@
 //! Commands: the caller's changes of a shard's state.
 
 use super::{Shard, random_u32};
-use crate::command::{AddPeer, AddSlot, Command, CommandError, MAX_LAYERS, Publish};
+use crate::command::{AddPeer, AddSlot, Command, CommandError, MAX_LAYERS, Publish, RestartIce};
 use crate::event::Event;
 use crate::output::{AddressChange, Output};
 use crate::peer::Peer;
 use crate::slot::{Beginnings, Half};
 use crate::source::{Source, Subscriber};
 use crate::time::Micros;
-use crate::types::{Codec, Feed, Media, PeerId, SlotIndex, SourceId};
+use crate::types::{Feed, Media, PeerId, SlotIndex, SourceId};
 
 /// Peers that a shard takes; further ones are refused as `duplicate` names would be: by CommandFailed.
 pub const MAX_PEERS: usize = 10_000;
@@ -19,6 +19,7 @@ impl Shard {
         let peer = command.peer().unwrap_or(0);
         let result = match command {
             Command::AddPeer(spec) => self.add_peer(&spec, now),
+            Command::RestartIce(spec) => self.restart_ice(spec),
             Command::SetKeys(keys) => self.key_of(keys.peer).and_then(|key| self.peers[key].set_keys(&keys)),
             Command::SendDtls(peer, data) => self.send_dtls(peer, &data, out),
             Command::Publish(spec) => self.publish(spec),
@@ -49,6 +50,19 @@ impl Shard {
         Ok(())
     }
 
+    fn restart_ice(&mut self, spec: RestartIce) -> Result<(), CommandError> {
+        let key = self.key_of(spec.peer)?;
+        if self.by_ufrag.contains_key(&spec.local_ufrag) {
+            return Err(CommandError::Duplicate);
+        }
+        let forgotten = self.peers[key].ice.restart(&spec.local_ufrag, &spec.local_pwd, &spec.remote_ufrag);
+        if let Some(ufrag) = forgotten {
+            self.by_ufrag.remove(&ufrag);
+        }
+        self.by_ufrag.insert(spec.local_ufrag, key);
+        Ok(())
+    }
+
     fn send_dtls(&mut self, peer: PeerId, data: &[u8], out: &mut Output) -> Result<(), CommandError> {
         let key = self.key_of(peer)?;
         let path = self.peers[key].ice.path().ok_or(CommandError::NoPath)?;
@@ -61,9 +75,11 @@ impl Shard {
         if self.source_keys.contains_key(&spec.source) {
             return Err(CommandError::Duplicate);
         }
-        let fits =
-            matches!((spec.media, spec.codec), (Media::Audio, Codec::Opus) | (Media::Video, Codec::Vp8));
-        if !fits || spec.layers.is_empty() || spec.layers.len() > MAX_LAYERS || spec.clock_rate == 0 {
+        if spec.codec.media() != spec.media
+            || spec.layers.is_empty()
+            || spec.layers.len() > MAX_LAYERS
+            || spec.clock_rate == 0
+        {
             return Err(CommandError::Mismatch);
         }
         let peer = &mut self.peers[owner];
@@ -96,9 +112,8 @@ impl Shard {
 
     fn add_slot(&mut self, spec: AddSlot) -> Result<(), CommandError> {
         let key = self.key_of(spec.peer)?;
-        let fits =
-            matches!((spec.media, spec.codec), (Media::Audio, Codec::Opus) | (Media::Video, Codec::Vp8));
-        if !fits || spec.clock_rate == 0 {
+        let fits = spec.payloads.iter().all(|payload| payload.codec.media() == spec.media);
+        if !fits || spec.payloads.is_empty() || spec.clock_rate == 0 {
             return Err(CommandError::Mismatch);
         }
         let random = random_u32();
@@ -124,7 +139,7 @@ impl Shard {
                 let own = &self.peers[key].halves[half].spec;
                 let theirs = &self.sources[source];
                 let fits = own.media == theirs.spec.media
-                    && own.codec == theirs.spec.codec
+                    && own.payloads.iter().any(|payload| payload.codec == theirs.spec.codec)
                     && usize::from(feed.layer) < theirs.layers.len();
                 if !fits {
                     return Err(CommandError::Mismatch);
@@ -199,7 +214,9 @@ impl Shard {
         }
         let gone = self.peers.remove(key);
         self.peer_keys.remove(&peer);
-        self.by_ufrag.remove(gone.ice.local_ufrag());
+        for ufrag in gone.ice.local_ufrags() {
+            self.by_ufrag.remove(ufrag);
+        }
         for path in gone.ice.paths() {
             if self.by_address.get(&path.remote) == Some(&key) {
                 self.by_address.remove(&path.remote);

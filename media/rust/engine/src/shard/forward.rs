@@ -52,7 +52,7 @@ impl Shard {
             return;
         }
         let vp8 = match codec {
-            Codec::Opus => None,
+            Codec::Opus | Codec::H264 => None,
             Codec::Vp8 => match Descriptor::parse(&packet[payload.clone()]) {
                 Ok(descriptor) => Some(descriptor),
                 Err(_) => {
@@ -81,6 +81,7 @@ impl Shard {
             timestamp,
             captured,
             level,
+            codec,
             vp8,
             begins_key_frame,
         };

@@ -3,7 +3,7 @@
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
-use luokkasilta_engine::command::{AddPeer, AddSlot, Command, LayerSpec, Publish, SetKeys};
+use luokkasilta_engine::command::{AddPeer, AddSlot, Command, LayerSpec, Payload, Publish, SetKeys};
 use luokkasilta_engine::event::Event;
 use luokkasilta_engine::output::{Output, Path};
 use luokkasilta_engine::shard::Shard;
@@ -254,10 +254,13 @@ impl Remote {
             codec: Codec::Vp8,
             mid: "0".to_owned(),
             payload_type: 96,
+            rtx_payload_type: None,
+            nack: false,
             clock_rate: 90_000,
-            layers: vec![LayerSpec { rid: None, ssrc }],
+            layers: vec![LayerSpec { rid: None, ssrc, rtx_ssrc: None }],
             mid_extension: Some(MID_EXTENSION),
             rid_extension: None,
+            repaired_rid_extension: None,
             level_extension: None,
         }));
     }
@@ -270,10 +273,13 @@ impl Remote {
             codec: Codec::Opus,
             mid: "1".to_owned(),
             payload_type: 111,
+            rtx_payload_type: None,
+            nack: false,
             clock_rate: 48_000,
-            layers: vec![LayerSpec { rid: None, ssrc }],
+            layers: vec![LayerSpec { rid: None, ssrc, rtx_ssrc: None }],
             mid_extension: Some(MID_EXTENSION),
             rid_extension: None,
+            repaired_rid_extension: None,
             level_extension: Some(LEVEL_EXTENSION),
         }));
     }
@@ -286,11 +292,12 @@ impl Remote {
                 peer: self.peer,
                 slot,
                 media,
-                codec,
+                payloads: vec![Payload { codec, payload_type, rtx_payload_type: None }],
                 mid: format!("{slot}{}", media.name()),
-                payload_type,
                 clock_rate,
                 ssrc: slot_ssrc(slot, media),
+                rtx_ssrc: None,
+                nack: false,
                 mid_extension: Some(MID_EXTENSION),
                 level_extension: Some(LEVEL_EXTENSION),
                 send_time_extension: Some(SEND_TIME_EXTENSION),
