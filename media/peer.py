@@ -12,10 +12,11 @@ import logging
 from collections.abc import Callable
 
 from bridge.ports import MediaConnected, MediaEvent, MediaLost, MediaQuiet, SourceLive
-from bridge.values import EndpointId, LessonId, SourceKind, SourceRef
+from bridge.values import EndpointId, LessonId, SourceRef
 from media.dtls import Certificate, DtlsFailedError, DtlsPeer, SrtpKeys
 from media.engine import EngineUnavailableError, PacketEngine
-from media.plan import Media, PeerPlan
+from media.plan import Media, PeerPlan, SourcePlan
+from media.statistics import PeerNames
 
 logger = logging.getLogger(__name__)
 
@@ -60,9 +61,11 @@ class MediaPeer:
         self._engine = engine
         self._sink = sink
         self._name = f"lesson {lesson} endpoint {endpoint}"
+        self._lesson = lesson
         self._endpoint = endpoint
         self._state = PeerState.JOINING
-        self._kinds: dict[int, SourceKind] = {}
+        self._local: str | None = None
+        self._plans: dict[int, SourcePlan] = {}
         self._live: dict[int, set[int]] = {}
         self._playing: dict[tuple[int, Media], int | None] = {
             (slot.index, half.codec.media): None for slot in plan.slots for half in slot.halves
@@ -71,19 +74,26 @@ class MediaPeer:
         self.peer = engine.add_peer(self, plan, shard=engine.shard_of(lesson))
         try:
             for source in plan.sources:
-                self._kinds[engine.publish(self.peer, source)] = source.kind
+                self._plans[engine.publish(self.peer, source)] = source
             for slot in plan.slots:
                 engine.add_slot(self.peer, slot)
         except EngineUnavailableError:
             self._remove()
             raise
-        self.sources = {kind: source for source, kind in self._kinds.items()}
+        self.sources = {plan.kind: source for source, plan in self._plans.items()}
         """The engine's source ids by kind."""
         self._life = asyncio.get_running_loop().create_task(self._live_on(), name=f"dtls {endpoint}")
 
     @property
     def state(self) -> PeerState:
         return self._state
+
+    @property
+    def names(self) -> PeerNames:
+        """What the engine's numbers of this peer stand for, for statistics."""
+        return PeerNames(
+            self.peer, self._lesson, self._endpoint, self._state.value, self._local, dict(self._plans)
+        )
 
     @property
     def pictures_and_voices(self) -> frozenset[tuple[int, Media]]:
@@ -130,6 +140,7 @@ class MediaPeer:
 
     def pair_selected(self, local: str, remote: str) -> None:
         logger.debug("%s: ICE pair %s %s", self._name, local, remote)
+        self._local = local
 
     def fell_silent(self) -> None:
         self.lose("no packet for the consent time")
@@ -139,8 +150,8 @@ class MediaPeer:
             self._sink(MediaQuiet(self._endpoint, quiet))
 
     def source_live(self, source: int, layer: int, live: bool) -> None:
-        kind = self._kinds.get(source)
-        if kind is None or self._state is PeerState.CLOSED:
+        plan = self._plans.get(source)
+        if plan is None or self._state is PeerState.CLOSED:
             return
         layers = self._live.setdefault(source, set())
         before = bool(layers)
@@ -149,7 +160,7 @@ class MediaPeer:
         else:
             layers.discard(layer)
         if bool(layers) != before:
-            self._sink(SourceLive(SourceRef(self._endpoint, kind), live))
+            self._sink(SourceLive(SourceRef(self._endpoint, plan.kind), live))
 
     def command_failed(self, code: str) -> None:
         if code in _HARMLESS or self._state is PeerState.CLOSED:
