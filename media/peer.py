@@ -11,11 +11,13 @@ import enum
 import logging
 from collections.abc import Callable
 
-from bridge.ports import MediaConnected, MediaEvent, MediaLost, MediaQuiet, SourceLive
+from bridge.ports import MediaConnected, MediaEvent, MediaLost, MediaQuiet, MediaRefusedError, SourceLive
 from bridge.values import EndpointId, LessonId, SourceRef
 from media.dtls import Certificate, DtlsFailedError, DtlsPeer, SrtpKeys
 from media.engine import EngineUnavailableError, PacketEngine
-from media.plan import Media, PeerPlan, SourcePlan
+from media.negotiation import Negotiated
+from media.plan import Media, SourcePlan
+from media.restart import FreshIce, restart
 from media.statistics import PeerNames
 
 logger = logging.getLogger(__name__)
@@ -55,7 +57,7 @@ class MediaPeer:
         *,
         lesson: LessonId,
         endpoint: EndpointId,
-        plan: PeerPlan,
+        negotiated: Negotiated,
     ) -> None:
         """Create the peer, its sources and its slots in the engine. Raises EngineUnavailableError."""
         self._engine = engine
@@ -63,7 +65,9 @@ class MediaPeer:
         self._name = f"lesson {lesson} endpoint {endpoint}"
         self._lesson = lesson
         self._endpoint = endpoint
+        self._agreement = negotiated.agreement
         self._state = PeerState.JOINING
+        plan = negotiated.plan
         self._local: str | None = None
         self._plans: dict[int, SourcePlan] = {}
         self._live: dict[int, set[int]] = {}
@@ -109,6 +113,21 @@ class MediaPeer:
             self._engine.route(self.peer, slot, media, source)
         except EngineUnavailableError as exc:
             self.lose(f"the packet engine takes no commands: {exc}")
+
+    def restart(self, text: str, fresh: FreshIce) -> str:
+        """Answer the offer of an ICE restart. Media goes on over the old path until the new one is there.
+
+        Raises MediaRefusedError for another offer than that, also of a peer that is lost already, and
+        EngineUnavailableError; either way everything stays as it was.
+        """
+        if self._state not in {PeerState.JOINING, PeerState.CONNECTED}:
+            raise MediaRefusedError("not-joined", "its media is lost")
+        restarted = restart(self._agreement, text, fresh)
+        if restarted.ice is not None:
+            self._engine.restart_ice(self.peer, restarted.ice)
+            logger.info("%s: ICE restart", self._name)
+        self._agreement = restarted.agreement
+        return restarted.answer
 
     def lose(self, reason: str) -> None:
         """Say MediaLost, unless it was said before or the peer is closed."""

@@ -18,7 +18,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from bridge.ports import Admission, MediaEvent
+from bridge.ports import Admission, MediaEvent, MediaRefusedError
 from bridge.values import EndpointId, Grant, LessonId, Offer, SourceRef
 from media.addresses import candidates, interface_addresses
 from media.dtls import Certificate
@@ -26,6 +26,7 @@ from media.engine import PacketEngine, ShardStats
 from media.negotiation import LocalParameters, negotiate
 from media.peer import MediaPeer
 from media.plan import Media
+from media.restart import FreshIce
 from media.statistics import PeerNames, arrange
 
 logger = logging.getLogger(__name__)
@@ -196,13 +197,26 @@ class LessonMedia:
             self._sink,
             lesson=self.lesson,
             endpoint=endpoint,
-            plan=negotiated.plan,
+            negotiated=negotiated,
         )
         return Admission(
             answer=negotiated.answer,
             sources=frozenset(source.kind for source in negotiated.plan.sources),
             slots=tuple(slot.index for slot in negotiated.plan.slots),
         )
+
+    def restart(self, endpoint: EndpointId, sdp: str) -> str:
+        """Answer the offer of an ICE restart.
+
+        Raises MediaRefusedError with the code `not-joined` for an endpoint that was not admitted or is lost,
+        `sdp-invalid` for an offer that changes more than its ICE credentials, EngineUnavailableError for our
+        own trouble.
+        """
+        peer = self._peers.get(endpoint)
+        if peer is None:
+            raise MediaRefusedError("not-joined", "there is nothing to restart")
+        fresh = FreshIce(_ice_string(_UFRAG_LENGTH), _ice_string(_PWD_LENGTH), self._service.candidates)
+        return peer.restart(sdp, fresh)
 
     def route(
         self, endpoint: EndpointId, slot: int, picture: SourceRef | None, voice: SourceRef | None
