@@ -14,7 +14,6 @@ mod derive;
 mod gcm;
 mod inbound;
 mod outbound;
-mod window;
 
 use crate::wire::error_enum;
 
