@@ -13,7 +13,7 @@ use crate::timeline::Timeline;
 use crate::types::{Codec, Feed, Media};
 use crate::wire::rtcp;
 use crate::wire::rtp::{self, HeaderFields};
-use crate::wire::vp8;
+use crate::wire::{rtx, vp8};
 use std::ops::Range;
 
 /// How long an old picture may go on after another was asked for; then an empty picture is the truth.
@@ -289,9 +289,8 @@ impl Half {
         let start = out.start();
         self.write_header(&fields, None, now, &mut out.arena);
         let header_len = out.arena.len() - start;
-        out.arena.extend_from_slice(&sequence.to_be_bytes());
-        let payload = out.arena.len();
-        out.arena.extend_from_slice(&packet.payload);
+        rtx::write(&mut out.arena, sequence, &packet.payload);
+        let payload = out.arena.len() - packet.payload.len();
         if let (Some((id, tl0)), Ok(descriptor)) = (sent.numbers, vp8::Descriptor::parse(&packet.payload)) {
             descriptor.rewrite(&mut out.arena[payload..], id, tl0);
         }
