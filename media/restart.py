@@ -108,7 +108,9 @@ def _same_codec(agreed: sdp.SdpCodec, offered: sdp.SdpCodec) -> bool:
     names = ("payload_type", "name", "clock_rate", "channels")
     if any(getattr(agreed, name) != getattr(offered, name) for name in names):
         return False
-    if agreed.parameters.get("apt") != offered.parameters.get("apt"):
+    if any(
+        agreed.parameters.get(name) != offered.parameters.get(name) for name in ("apt", "packetization-mode")
+    ):
         return False
     # H.264: of its profile-level-id the profile, since the level may differ by direction.
     was, now = (codec.parameters.get("profile-level-id") or "" for codec in (agreed, offered))
