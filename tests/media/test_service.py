@@ -325,7 +325,7 @@ async def test_a_slot_without_the_codec_of_a_source_plays_nothing_and_nobody_is_
     service: MediaService, lesson: LessonMedia, sink: Sink
 ) -> None:
     """A publisher of H.264 alone, one viewer that has it and one that doesn't."""
-    everything, narrow = recorded_named("chromium-every-codec"), recorded_named("chromium-home")
+    everything, narrow = recorded_named("chromium-every-codec"), recorded_named("firefox-home")
     lesson.admit(TEACHER, everything.with_sdp(lambda text: text.replace("VP8/", "VP7/")), everything.grant)
     able, unable = EndpointId("able"), EndpointId("unable")
     lesson.admit(able, everything.offer, everything.grant)
