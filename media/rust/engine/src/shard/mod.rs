@@ -16,7 +16,7 @@ mod stats;
 
 use crate::command::CommandError;
 use crate::event::Event;
-use crate::output::{Output, Path};
+use crate::output::{Origin, Output, Path};
 use crate::peer::Peer;
 use crate::source::Source;
 use crate::time::{Micros, NtpEpoch};
@@ -24,7 +24,6 @@ use crate::types::{PeerId, SourceId};
 use aws_lc_rs::rand;
 use slab::Slab;
 use std::collections::HashMap;
-use std::net::SocketAddr;
 
 pub use commands::MAX_PEERS;
 pub(crate) use ingress::local_ufrag;
@@ -42,7 +41,7 @@ pub struct Shard {
     peer_keys: HashMap<PeerId, usize>,
     source_keys: HashMap<SourceId, usize>,
     by_ufrag: HashMap<String, usize>,
-    by_address: HashMap<SocketAddr, usize>,
+    by_origin: HashMap<Origin, usize>,
     counters: ShardCounters,
     tick_at: Micros,
     /// Lent to a compound packet that is being written; kept for its memory.
@@ -61,7 +60,7 @@ impl Shard {
             peer_keys: HashMap::new(),
             source_keys: HashMap::new(),
             by_ufrag: HashMap::new(),
-            by_address: HashMap::new(),
+            by_origin: HashMap::new(),
             counters: ShardCounters::default(),
             tick_at: Micros(0),
             scratch: Vec::new(),
