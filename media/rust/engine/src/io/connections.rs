@@ -254,13 +254,14 @@ impl Connections {
     }
 
     fn close(&mut self, id: ConnectionId, reason: Option<&AtomicU64>, turn: &mut Turn<'_>) {
-        if self.open.remove(&id).is_some() {
-            turn.shard.connection_closed(id);
-            count(&turn.shared.counters.tcp_closed);
-            if let Some(reason) = reason {
-                count(reason);
-            }
+        let Some(connection) = self.open.remove(&id) else { return };
+        turn.shard.connection_closed(id);
+        count(&turn.shared.counters.tcp_closed);
+        if let Some(reason) = reason {
+            count(reason);
         }
+        // Who sees it closed may look at the counters.
+        drop(connection);
     }
 }
 
