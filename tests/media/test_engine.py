@@ -157,7 +157,7 @@ async def test_commands_carry_the_plan(
             sources[0],
             vp8
             | {"mid": camera.mid, "layers": [(None, None, None)], "clock_rate": 90000}
-            | {"mid_extension": 9, "rid_extension": None, "repaired_rid_extension": 11}
+            | {"mid_extension": 9, "rid_extension": None, "repaired_rid_extension": None}
             | {"level_extension": None},
         ),
         (
