@@ -12,7 +12,9 @@ from typing import NewType
 
 LessonId = NewType("LessonId", str)
 EndpointId = NewType("EndpointId", str)
-"""Names one connection of one lesson; never reused, carries no personal data."""
+"""Names one endpoint of one lesson; never reused, carries no personal data."""
+ConnectionId = NewType("ConnectionId", str)
+"""Names one WebSocket of a lesson. An endpoint is called after its first, and may come back on others."""
 
 
 class Role(StrEnum):
