@@ -49,6 +49,8 @@ class Limits:
     heartbeat_s: float = 10.0
     messages_per_s: float = 20.0
     message_burst: int = 60
+    resumable_s: float = 30.0
+    """How long the place of an endpoint is kept whose connection was cut, seconds."""
     closing_s: float = 2.0
     """How long a connection may take to read its last message and close."""
 

@@ -81,6 +81,7 @@ async def running(config: Config, media: Media | None = None) -> AsyncIterator[P
             rules=config.rules,
             endpoints_per_lesson=config.limits.endpoints_per_lesson,
             now=lambda: datetime.now(UTC),
+            resumable_s=config.limits.resumable_s,
         )
         door = Door(Services(lessons, tokens, config.limits, time.time))
         runner = web.AppRunner(make_application(door), access_log=None, shutdown_timeout=1.0)
