@@ -53,6 +53,7 @@ from bridge.notices import (
     Snapshot,
     Welcome,
 )
+from bridge.overview import LessonOverview, overview_of
 from bridge.ports import MediaLost, MediaRefusedError, OpenMedia
 from bridge.slots import LessonRules, Roster, assign
 from bridge.values import EndpointId, LessonState, SlotPlay
@@ -112,6 +113,11 @@ class Classroom:
     def inbox(self) -> Inbox:
         """For its counters."""
         return self._inbox
+
+    def overview(self) -> LessonOverview:
+        """What goes on in it at this moment, without what people call themselves."""
+        endpoints = tuple(overview_of(attendance) for attendance in self._present.values())
+        return LessonOverview(self._lesson.id, self._lesson.state, self._revision, endpoints)
 
     def post(self, message: Message) -> None:
         """Put a message in the inbox, from the event loop's thread. Raises RefusedError when it is full.

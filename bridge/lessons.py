@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,6 +17,7 @@ COURSE_MAX = 40
 _ID_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 """What can be read aloud, typed as an argument, and put in a link; without i, l, o, 0 and 1."""
 _ID_LENGTH = 12
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", re.ASCII)
 
 _NEXT: dict[LessonState, frozenset[LessonState]] = {
     LessonState.WAITING: frozenset({LessonState.LIVE, LessonState.ENDED}),
@@ -26,6 +28,10 @@ _NEXT: dict[LessonState, frozenset[LessonState]] = {
 
 class LessonUnknownError(Exception):
     """The store holds no lesson of that id."""
+
+
+class LessonTakenError(Exception):
+    """The store holds a lesson of that id already."""
 
 
 class IllegalTransitionError(Exception):
@@ -57,6 +63,15 @@ class Lesson:
         return replace(self, state=state, ended_at=at)
 
 
+def parse_lesson_id(text: str) -> LessonId:
+    """An id that somebody chose; it stands in links and names a folder. Raises ValueError."""
+    if _ID.fullmatch(text) is None:
+        raise ValueError(
+            f"{text!r} is not a lesson id: 1 to 32 of a-z, A-Z, 0-9, hyphen and underscore, the first no sign"
+        )
+    return LessonId(text)
+
+
 def new_lesson(title: str, course: str, at: datetime) -> Lesson:
     """A waiting lesson with a fresh id. Raises ValueError for a title or a course that can't be shown."""
     title, course = title.strip(), course.strip()
@@ -71,7 +86,7 @@ class LessonStore(Protocol):
     """Where lessons are kept between runs of the program. Every method may raise SetupError."""
 
     async def add(self, lesson: Lesson) -> None:
-        """Keep a new lesson."""
+        """Keep a new lesson. Raises LessonTakenError."""
 
     async def get(self, lesson: LessonId) -> Lesson:
         """Raises LessonUnknownError."""

@@ -12,6 +12,7 @@ from bridge.classroom import Classroom
 from bridge.errors import ErrorCode, RefusedError
 from bridge.inbox import Enter, Stop
 from bridge.lessons import LessonStore, LessonUnknownError
+from bridge.overview import Overview
 from bridge.ports import OpenMedia, Outbox
 from bridge.slots import LessonRules
 from bridge.values import EndpointId, LessonId, LessonState, Pass
@@ -39,6 +40,8 @@ class LiveLessons:
         self._running: dict[LessonId, Classroom] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
+        self._inbox_refused = 0
+        self._inbox_dropped = 0
 
     async def enter(
         self, admitted: Pass, outbox: Outbox, request: int | None
@@ -82,12 +85,23 @@ class LiveLessons:
         return self._running[lesson_id]
 
     def _forget(self, classroom: Classroom) -> None:
+        self._inbox_refused += classroom.inbox.refused
+        self._inbox_dropped += classroom.inbox.dropped
         self._running.pop(classroom.lesson.id, None)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("%s ended by a fault", task.get_name(), exc_info=error)
+
+    def overview(self) -> Overview:
+        """What goes on at this moment."""
+        running = tuple(self._running.values())
+        return Overview(
+            tuple(classroom.overview() for classroom in running),
+            self._inbox_refused + sum(classroom.inbox.refused for classroom in running),
+            self._inbox_dropped + sum(classroom.inbox.dropped for classroom in running),
+        )
 
     async def stop(self) -> None:
         """Tell every endpoint ``server-stopping``, close every Classroom and wait for their tasks."""

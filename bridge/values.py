@@ -160,3 +160,22 @@ class SlotPlan:
     """What every slot of one endpoint plays, by index."""
 
     plays: tuple[SlotPlay, ...] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnConfig:
+    """A TURN server that gives timed credentials from a shared secret (coturn: ``use-auth-secret``)."""
+
+    urls: tuple[str, ...]
+    """As an RTCIceServer takes them, e.g. "turns:turn.example.fi:443?transport=tcp"."""
+    secret: str = field(repr=False)
+    ttl_s: int
+    """How long a credential is good, seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """What to do when nothing works: a client keeps it for when there is no line."""
+
+    text: str
+    phone: str
