@@ -11,8 +11,14 @@
 //! spreads datagrams over them by address; a datagram of another worker's peer is handed over.
 
 pub mod address;
+pub mod admission;
+mod bind;
+mod connection;
+mod connections;
+pub mod counters;
 pub mod directory;
 pub mod engine;
+mod listener;
 pub mod queue;
 mod socket;
 mod worker;
