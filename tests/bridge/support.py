@@ -32,6 +32,9 @@ N = TypeVar("N")
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 LESSON = Lesson(LessonId("abc"), "Nyheter och medier", "RUB14", LessonState.WAITING, NOON)
 
+PATIENCE_S = 10.0
+"""How long a test waits for what should come at once."""
+
 Route = tuple[EndpointId, int, SourceRef | None, SourceRef | None]
 
 
@@ -128,8 +131,8 @@ class KeepingOutbox:
         self._posted.set()
 
     async def wait_for(self, kind: type[N]) -> N:
-        """Skips what is of another type. Raises TimeoutError after a second."""
-        async with asyncio.timeout(1):
+        """Skips what is of another type. Raises TimeoutError after PATIENCE_S."""
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 while self._taken < len(self.notices):
                     notice = self.notices[self._taken]

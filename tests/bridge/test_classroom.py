@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bridge.classroom import Classroom
 from bridge.errors import ErrorCode, RefusedError
 from bridge.inbox import (
     INBOX_LIMIT,
@@ -17,7 +16,6 @@ from bridge.inbox import (
     End,
     Enter,
     Inbox,
-    Join,
     Leave,
     MediaHappened,
     Message,
@@ -53,13 +51,12 @@ from bridge.values import (
     SourceKind,
 )
 from bridge.values import SourceRef as Ref
+from tests.bridge.room import Room
 from tests.bridge.support import (
     LESSON,
     NOON,
+    PATIENCE_S,
     KeepingOutbox,
-    MemoryStore,
-    RecordingMedia,
-    RecordingMediaService,
     make_offer,
     make_pass,
 )
@@ -67,78 +64,12 @@ from tests.bridge.support import (
 CAMERA, MIC, SCREEN = SourceKind.CAMERA, SourceKind.MIC, SourceKind.SCREEN
 
 
-class Room:
-    """A running Classroom, and its endpoints by name."""
-
-    def __init__(self, limit: int = 1000, rules: LessonRules | None = None) -> None:
-        self.store = MemoryStore({LESSON.id: LESSON})
-        self.service = RecordingMediaService()
-        self.closed: list[Classroom] = []
-        self.classroom = Classroom(
-            LESSON,
-            store=self.store,
-            open_media=self.service.open,
-            rules=rules or LessonRules(),
-            limit=limit,
-            now=lambda: NOON,
-            on_closed=self.closed.append,
-        )
-        self.task = asyncio.create_task(self.classroom.run())
-
-    @property
-    def media(self) -> RecordingMedia:
-        return self.service.last
-
-    async def enter(
-        self, name: str, role: Role, site: str | None = None, room: str | None = None
-    ) -> Endpoint:
-        endpoint = Endpoint(self, EndpointId(name), role)
-        admitted = make_pass(role, site or name, room)
-        self.classroom.post(Enter(endpoint.connection, 1, admitted, endpoint.outbox))
-        await endpoint.outbox.wait_for(Welcome)
-        return endpoint
-
-    async def joined(
-        self, name: str, role: Role, site: str | None = None, room: str | None = None
-    ) -> Endpoint:
-        endpoint = await self.enter(name, role, site, room)
-        await endpoint.join()
-        return endpoint
-
-    async def opened(self) -> Endpoint:
-        """The lesson is live and its teacher has joined."""
-        teacher = await self.enter("kiosk", Role.KIOSK)
-        self.classroom.post(Open(teacher.connection, 2))
-        await teacher.outbox.wait_for(Done)
-        await teacher.join()
-        return teacher
-
-
-class Endpoint:
-    def __init__(self, room: Room, endpoint: EndpointId, role: Role) -> None:
-        self.id = endpoint
-        self.connection = ConnectionId(endpoint)
-        self.role = role
-        self.outbox = KeepingOutbox()
-        self._room = room
-
-    def ask_to_join(self, offer: Offer | None = None, label: str | None = None, headcount: int = 1) -> None:
-        self._room.classroom.post(Join(self.connection, 7, label, headcount, offer or make_offer(self.role)))
-
-    async def join(self) -> Joined:
-        self.ask_to_join()
-        return await self.outbox.wait_for(Joined)
-
-    async def refused(self) -> Refused:
-        return await self.outbox.wait_for(Refused)
-
-
 @pytest.fixture
 async def room() -> AsyncIterator[Room]:
     made = Room()
     yield made
     made.classroom.post(Stop())
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE_S):
         await made.task
 
 

@@ -14,7 +14,15 @@ from bridge.notices import Done, Refused, Welcome
 from bridge.registry import LiveLessons
 from bridge.slots import LessonRules
 from bridge.values import EndpointId, LessonId, LessonState, Role
-from tests.bridge.support import LESSON, NOON, KeepingOutbox, MemoryStore, RecordingMediaService, make_pass
+from tests.bridge.support import (
+    LESSON,
+    NOON,
+    PATIENCE_S,
+    KeepingOutbox,
+    MemoryStore,
+    RecordingMediaService,
+    make_pass,
+)
 
 
 class Registry:
@@ -35,7 +43,7 @@ class Registry:
 async def registry() -> AsyncIterator[Registry]:
     made = Registry()
     yield made
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE_S):
         await made.lessons.stop()
 
 
@@ -65,7 +73,7 @@ async def test_a_lesson_that_everyone_left_comes_back_as_it_was(registry: Regist
     classroom.post(Open(connection, 2))
     await outbox.wait_for(Done)
     classroom.post(Disconnected(connection, for_good=True))
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE_S):
         await registry.media.last.has_closed.wait()
     again = KeepingOutbox()
     second, _ = await registry.lessons.enter(make_pass(Role.KIOSK, "Närpiö"), again, 1)
