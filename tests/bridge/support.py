@@ -152,6 +152,8 @@ class MemoryStore:
 
     lessons: dict[LessonId, Lesson]
     failing: Exception | None = None
+    asked: list[set[LessonId]] = field(default_factory=list)
+    """What ``get_all`` was asked for."""
 
     async def add(self, lesson: Lesson) -> None:
         self.lessons[lesson.id] = lesson
@@ -165,6 +167,7 @@ class MemoryStore:
 
     async def get_all(self, lessons: Collection[LessonId]) -> tuple[Lesson, ...]:
         await asyncio.sleep(0)
+        self.asked.append(set(lessons))
         if self.failing is not None:
             raise self.failing
         return tuple(lesson for key, lesson in self.lessons.items() if key in lessons)
@@ -177,6 +180,13 @@ class MemoryStore:
             raise self.failing
         self.lessons[lesson] = (await self.get(lesson)).moved(state, at)
         return self.lessons[lesson]
+
+
+async def eventually(holds: Callable[[], bool]) -> None:
+    """Returns when it holds. Raises TimeoutError after PATIENCE_S."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not holds():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.02)
 
 
 _serial = itertools.count()
