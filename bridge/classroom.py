@@ -64,6 +64,7 @@ from bridge.notices import (
     Snapshot,
     Welcome,
 )
+from bridge.overview import LessonOverview, overview_of
 from bridge.ports import IceServers, MediaLost, MediaQuiet, MediaRefusedError, OpenMedia, RecordingFailed
 from bridge.slots import LessonRules, Roster, assign
 from bridge.values import Contact, EndpointId, IceServer, LessonState, RecordingState, SlotPlay
@@ -145,6 +146,11 @@ class Classroom:
     def inbox(self) -> Inbox:
         """For its counters."""
         return self._inbox
+
+    def overview(self) -> LessonOverview:
+        """What goes on in it at this moment, without what people call themselves."""
+        endpoints = tuple(overview_of(attendance) for attendance in self._register)
+        return LessonOverview(self._lesson.id, self._lesson.state, self._revision, endpoints)
 
     def post(self, message: Message) -> None:
         """Put a message in the inbox, from the event loop's thread. Raises RefusedError when it is full.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ COURSE_MAX = 40
 _ID_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 """What can be read aloud, typed as an argument, and put in a link; without i, l, o, 0 and 1."""
 _ID_LENGTH = 12
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", re.ASCII)
 
 _NEXT: dict[LessonState, frozenset[LessonState]] = {
     LessonState.WAITING: frozenset({LessonState.LIVE, LessonState.ENDED}),
@@ -27,6 +29,10 @@ _NEXT: dict[LessonState, frozenset[LessonState]] = {
 
 class LessonUnknownError(Exception):
     """The store holds no lesson of that id."""
+
+
+class LessonTakenError(Exception):
+    """The store holds a lesson of that id already."""
 
 
 class IllegalTransitionError(Exception):
@@ -64,6 +70,15 @@ class Lesson:
         return replace(self, state=state, ended_at=at)
 
 
+def parse_lesson_id(text: str) -> LessonId:
+    """An id that somebody chose; it stands in links and names a folder. Raises ValueError."""
+    if _ID.fullmatch(text) is None:
+        raise ValueError(
+            f"{text!r} is not a lesson id: 1 to 32 of a-z, A-Z, 0-9, hyphen and underscore, the first no sign"
+        )
+    return LessonId(text)
+
+
 def new_lesson(title: str, course: str, at: datetime, *, record: bool = False, live: bool = False) -> Lesson:
     """A lesson with a fresh id: waiting, or ``live`` at once, as if its teacher had opened it as it was made.
 
@@ -82,7 +97,7 @@ class LessonStore(Protocol):
     """Where lessons are kept between runs of the program. Every method may raise SetupError."""
 
     async def add(self, lesson: Lesson) -> None:
-        """Keep a new lesson."""
+        """Keep a new lesson. Raises LessonTakenError."""
 
     async def get(self, lesson: LessonId) -> Lesson:
         """Raises LessonUnknownError."""

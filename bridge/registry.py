@@ -12,6 +12,7 @@ from bridge.classroom import Classroom
 from bridge.errors import ErrorCode, RefusedError
 from bridge.inbox import ChangedElsewhere, Disconnected, Enter, Resume, Stop
 from bridge.lessons import Lesson, LessonStore, LessonUnknownError
+from bridge.overview import Overview
 from bridge.ports import IceServers, OpenMedia, Outbox, RecordingPort
 from bridge.slots import LessonRules
 from bridge.values import ConnectionId, Contact, LessonId, LessonState, Pass
@@ -59,6 +60,8 @@ class LiveLessons:
         self._tasks: set[asyncio.Task[None]] = set()
         self._watching: asyncio.Task[None] | None = None
         self._stopping = False
+        self._inbox_refused = 0
+        self._inbox_dropped = 0
 
     async def enter(
         self, admitted: Pass, outbox: Outbox, request: int | None, replaces: str | None = None
@@ -150,6 +153,8 @@ class LiveLessons:
     def _forget(self, classroom: Classroom) -> None:
         """Called when it has closed, its media too."""
         lesson = classroom.lesson
+        self._inbox_refused += classroom.inbox.refused
+        self._inbox_dropped += classroom.inbox.dropped
         self._running.pop(lesson.id, None)
         if not lesson.record or self._recordings is None:
             return
@@ -175,6 +180,15 @@ class LiveLessons:
             self._recordings.finish(lesson)
         except Exception:
             log.exception("lesson %s: its recording was not finished", lesson)
+
+    def overview(self) -> Overview:
+        """What goes on at this moment."""
+        running = tuple(self._running.values())
+        return Overview(
+            tuple(classroom.overview() for classroom in running),
+            self._inbox_refused + sum(classroom.inbox.refused for classroom in running),
+            self._inbox_dropped + sum(classroom.inbox.dropped for classroom in running),
+        )
 
     # What the store says
 

@@ -15,7 +15,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType
@@ -29,7 +29,8 @@ from bridge.notices import Notice, Refused, is_final
 from bridge.registry import LiveLessons
 from bridge.values import ConnectionId, Offer, OfferedSlot, OfferedSource
 from signalling import messages as m
-from signalling.outbox import Outbox
+from signalling.metrics import Metrics
+from signalling.outbox import Outbox, OutboxCounters
 from signalling.ratelimit import TokenBucket
 from signalling.socket import LessonSocket
 from signalling.tokens import Tokens
@@ -47,6 +48,7 @@ class Services:
     limits: Limits
     clock: Callable[[], float]
     """POSIX seconds."""
+    metrics: Metrics = field(default_factory=Metrics)
 
 
 class Connection:
@@ -82,6 +84,11 @@ class Connection:
             m.End: self._end,
             m.Leave: self._leave,
         }
+
+    @property
+    def counters(self) -> OutboxCounters:
+        """What was sent and dropped on this connection."""
+        return self._outbox.counters
 
     def refuse(self, code: ErrorCode, text: str, re: int | None = None, *, closes: bool = False) -> None:
         """Answer with an error; one that is fatal ends the connection. A no-op when it ends already."""

@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bridge.lessons import IllegalTransitionError, Lesson, LessonUnknownError
+from bridge.lessons import IllegalTransitionError, Lesson, LessonTakenError, LessonUnknownError
 from bridge.storage.faults import setup_errors
 from bridge.storage.tables import lessons as table
 from bridge.values import LessonId, LessonState
@@ -23,19 +24,22 @@ class SqlLessonStore:
         self._engine = engine
 
     async def add(self, lesson: Lesson) -> None:
+        row = insert(table).values(
+            id=lesson.id,
+            title=lesson.title,
+            course=lesson.course,
+            state=lesson.state.value,
+            created_at=lesson.created_at,
+            opened_at=lesson.opened_at,
+            ended_at=lesson.ended_at,
+            record=lesson.record,
+        )
         async with self._transaction() as connection:
-            await connection.execute(
-                insert(table).values(
-                    id=lesson.id,
-                    title=lesson.title,
-                    course=lesson.course,
-                    state=lesson.state.value,
-                    created_at=lesson.created_at,
-                    opened_at=lesson.opened_at,
-                    ended_at=lesson.ended_at,
-                    record=lesson.record,
-                )
-            )
+            try:
+                await connection.execute(row)
+            except IntegrityError as error:
+                # The id is the only thing that a row shares with no other.
+                raise LessonTakenError(lesson.id) from error
 
     async def get(self, lesson: LessonId) -> Lesson:
         async with self._transaction() as connection:

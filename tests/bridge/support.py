@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from bridge.lessons import Lesson, LessonUnknownError
 from bridge.notices import Notice
@@ -109,6 +109,9 @@ class RecordingMediaService:
         media = RecordingMedia(sink, record)
         self.opened.append((lesson, media))
         return media
+
+    async def statistics(self) -> dict[str, Any]:
+        return {"shards": [], "io": {}, "troubles": {}, "lessons": {}}
 
     async def stop(self) -> None:
         self.stopped += 1
