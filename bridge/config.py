@@ -107,6 +107,9 @@ class Limits:
     message_burst: Annotated[
         _Count, Meta(description="messages at once; a page asks several at its join")
     ] = 60
+    resumable_s: Annotated[
+        _Seconds, Meta(description="for which the place of an endpoint is kept whose connection was cut")
+    ] = 30.0
     closing_s: Annotated[
         _Seconds, Meta(description="for a client to read its last message; then it is cut")
     ] = 2.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
@@ -50,6 +51,12 @@ class Lesson:
     created_at: datetime
     opened_at: datetime | None = None
     ended_at: datetime | None = None
+    record: bool = False
+    """The teacher's sources are kept (D7); everyone is told so. Said when the lesson is made, and final."""
+
+    def comes_before(self, other: Lesson) -> bool:
+        """Whether ``other`` is this lesson in a state that may still come."""
+        return other.state in _NEXT[self.state]
 
     def moved(self, state: LessonState, at: datetime) -> Lesson:
         """The lesson in its next state, entered at ``at`` (UTC). Raises IllegalTransitionError.
@@ -72,14 +79,18 @@ def parse_lesson_id(text: str) -> LessonId:
     return LessonId(text)
 
 
-def new_lesson(title: str, course: str, at: datetime) -> Lesson:
-    """A waiting lesson with a fresh id. Raises ValueError for a title or a course that can't be shown."""
+def new_lesson(title: str, course: str, at: datetime, *, record: bool = False, live: bool = False) -> Lesson:
+    """A lesson with a fresh id: waiting, or ``live`` at once, as if its teacher had opened it as it was made.
+
+    Raises ValueError for a title or a course that can't be shown.
+    """
     title, course = title.strip(), course.strip()
     for what, text, longest in (("title", title, TITLE_MAX), ("course code", course, COURSE_MAX)):
         if not 1 <= len(text) <= longest or not text.isprintable():
             raise ValueError(f"a {what} has 1 to {longest} characters, all of them printable")
     lesson_id = LessonId("".join(secrets.choice(_ID_ALPHABET) for _ in range(_ID_LENGTH)))
-    return Lesson(lesson_id, title, course, LessonState.WAITING, at)
+    lesson = Lesson(lesson_id, title, course, LessonState.WAITING, at, record=record)
+    return lesson.moved(LessonState.LIVE, at) if live else lesson
 
 
 class LessonStore(Protocol):
@@ -90,6 +101,9 @@ class LessonStore(Protocol):
 
     async def get(self, lesson: LessonId) -> Lesson:
         """Raises LessonUnknownError."""
+
+    async def get_all(self, lessons: Collection[LessonId]) -> tuple[Lesson, ...]:
+        """Those of them that are there, in any order, by one question to the store."""
 
     async def list(self) -> tuple[Lesson, ...]:
         """All lessons, oldest first."""
