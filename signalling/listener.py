@@ -52,11 +52,14 @@ class Listener:
 
         Gives the address with the port that the kernel chose where 0 was asked for. Raises OSError.
         """
-        timeouts = (
-            {} if tls is None else {"ssl_handshake_timeout": HANDSHAKE_S, "ssl_shutdown_timeout": _GOODBYE_S}
-        )
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: Guard(self, make), address.host, address.port, ssl=tls, backlog=_BACKLOG, **timeouts
+            lambda: Guard(self, make),
+            address.host,
+            address.port,
+            backlog=_BACKLOG,
+            ssl=tls,
+            ssl_handshake_timeout=None if tls is None else HANDSHAKE_S,
+            ssl_shutdown_timeout=None if tls is None else _GOODBYE_S,
         )
         return Address(address.host, self._server.sockets[0].getsockname()[1])
 
