@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! command ---> commands.rs --+
-//! datagram --> ingress.rs ---+--> peers, sources --> forward.rs --> Output
+//! datagram --> ingress.rs ---+--> peers, sources --> streams.rs, forward.rs, repair.rs --> Output
 //! time ------> reports.rs ---+
 //! ```
 
@@ -11,12 +11,14 @@ mod commands;
 mod feedback;
 mod forward;
 mod ingress;
+mod repair;
 mod reports;
 mod stats;
+mod streams;
 
 use crate::command::CommandError;
 use crate::event::Event;
-use crate::output::{Output, Path};
+use crate::output::{Origin, Output, Path};
 use crate::peer::Peer;
 use crate::source::Source;
 use crate::time::{Micros, NtpEpoch};
@@ -24,7 +26,6 @@ use crate::types::{PeerId, SourceId};
 use aws_lc_rs::rand;
 use slab::Slab;
 use std::collections::HashMap;
-use std::net::SocketAddr;
 
 pub use commands::MAX_PEERS;
 pub(crate) use ingress::local_ufrag;
@@ -42,9 +43,12 @@ pub struct Shard {
     peer_keys: HashMap<PeerId, usize>,
     source_keys: HashMap<SourceId, usize>,
     by_ufrag: HashMap<String, usize>,
-    by_address: HashMap<SocketAddr, usize>,
+    by_origin: HashMap<Origin, usize>,
     counters: ShardCounters,
     tick_at: Micros,
+    /// Peers of whose sources something is missing; each once.
+    repairing: Vec<usize>,
+    repair_at: Micros,
     /// Lent to a compound packet that is being written; kept for its memory.
     scratch: Vec<u8>,
 }
@@ -61,9 +65,11 @@ impl Shard {
             peer_keys: HashMap::new(),
             source_keys: HashMap::new(),
             by_ufrag: HashMap::new(),
-            by_address: HashMap::new(),
+            by_origin: HashMap::new(),
             counters: ShardCounters::default(),
             tick_at: Micros(0),
+            repairing: Vec::new(),
+            repair_at: Micros(0),
             scratch: Vec::new(),
         }
     }
