@@ -20,7 +20,8 @@ class EngineError(Exception):
 @final
 class Engine:
     def __new__(cls, bind: Sequence[str], *, shards: int = 1) -> Self:
-        """Bind one UDP port on each "ADDR:PORT" and start the threads. Raises EngineError."""
+        """Bind a UDP and a TCP port of one number on each "ADDR:PORT" and start the threads. Raises EngineError,
+        which names the protocol and the address."""
 
     @property
     def local_addresses(self) -> list[tuple[str, int]]:
@@ -34,7 +35,11 @@ class Engine:
     def shards(self) -> int: ...
     @property
     def io_counters(self) -> list[tuple[str, int]]:
-        """Datagrams sent and dropped by all threads, by reason."""
+        """Datagrams sent and dropped, TCP connections taken, refused and closed, by reason, of all threads.
+
+        They only grow; tcp_accepted - tcp_closed are open. Meanings: media/rust/engine/src/io/counters.rs.
+        """
+
     def add_peer(
         self,
         peer: int,

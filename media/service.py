@@ -102,10 +102,15 @@ class MediaService:
             await asyncio.wait(self._goodbyes)
         await self._engine.stop()
 
-    def open(self, lesson: LessonId, sink: Callable[[MediaEvent], None]) -> LessonMedia:
+    def open(
+        self, lesson: LessonId, sink: Callable[[MediaEvent], None], *, record: bool = False
+    ) -> LessonMedia:
         """The media of one lesson (bridge.ports.OpenMedia)."""
         if self._certificate is None:
             raise RuntimeError("the media service was not started")
+        if record:
+            # Everyone in it would be told that it is recorded.
+            raise NotImplementedError("the packet engine does not record yet")
         media = LessonMedia(self, self._engine, self._certificate, lesson, sink)
         self._lessons.add(media)
         return media
