@@ -3,6 +3,7 @@
 use crate::capture::SourceClock;
 use crate::command::Publish;
 use crate::receive::ReceiveStats;
+use crate::record::tap::Tap;
 use crate::time::Micros;
 use crate::types::{LayerIndex, SourceId};
 use crate::wire::rtp::TimestampUnwrapper;
@@ -69,6 +70,8 @@ pub struct Source {
     pub owner: usize,
     /// From high to low.
     pub layers: Vec<Layer>,
+    /// It is recorded.
+    pub tap: Option<Tap>,
 }
 
 impl Source {
@@ -80,7 +83,7 @@ impl Source {
             .iter()
             .map(|layer| Layer::new(layer.rid.clone(), layer.ssrc, spec.clock_rate))
             .collect();
-        Self { spec, owner, layers }
+        Self { spec, owner, layers, tap: None }
     }
 
     /// Its name.

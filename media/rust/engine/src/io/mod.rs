@@ -5,6 +5,7 @@
 //!                          +--> worker thread ---+
 //! recvmmsg ----------------+     (one shard)     +--> event queue --eventfd--> caller
 //!    other shard's datagrams --> handover queue
+//!                                              +--> record queue --> writer thread --> files
 //! ```
 //!
 //! Every worker has a socket of its own on the one port (SO_REUSEPORT where there are several) and the kernel
@@ -14,5 +15,6 @@ pub mod address;
 pub mod directory;
 pub mod engine;
 pub mod queue;
+pub mod recording;
 mod socket;
 mod worker;

@@ -70,6 +70,7 @@ impl Worker {
             self.read(at, now);
         }
         self.shard.handle_time(now, &mut self.out);
+        self.record(now);
         self.flush();
     }
 
@@ -112,6 +113,14 @@ impl Worker {
             if count < BATCH {
                 return;
             }
+        }
+    }
+
+    fn record(&mut self, now: Micros) {
+        let out = &mut self.out;
+        let wanted = self.shared.recordings.append(self.number, &mut out.records, now, &mut out.events);
+        for source in wanted {
+            self.shard.want_key_frame(source);
         }
     }
 

@@ -49,6 +49,7 @@ impl Shard {
                 self.peers[subscriber.peer].halves[subscriber.half].skip(feed, index);
             }
             self.sources[source_key].layers[usize::from(layer_index)].subscribers = subscribers;
+            self.record_padding(source_key, layer_index, header, index, timestamp, now, out);
             return;
         }
         let vp8 = match codec {
@@ -85,6 +86,7 @@ impl Shard {
             vp8,
             begins_key_frame,
         };
+        self.record_packet(source_key, layer_index, header.ssrc, &incoming, now, out);
         self.fan_out(key, source_key, feed, header.ssrc, &incoming, now, out);
     }
 
@@ -189,6 +191,9 @@ impl Shard {
         if let Some(before) = state.ssrc.replace(ssrc) {
             // The publisher began another RTP stream for this layer; halves that play it begin anew.
             state.restart(rate);
+            if let Some(tap) = source.tap.as_mut() {
+                tap.begin_again(layer);
+            }
             for subscriber in state.subscribers.clone() {
                 self.peers[subscriber.peer].halves[subscriber.half].begin_again(feed);
             }

@@ -11,6 +11,7 @@ mod commands;
 mod feedback;
 mod forward;
 mod ingress;
+mod recording;
 mod reports;
 mod stats;
 
@@ -45,6 +46,8 @@ pub struct Shard {
     by_address: HashMap<SocketAddr, usize>,
     counters: ShardCounters,
     tick_at: Micros,
+    /// Recordings begun so far.
+    recordings: u64,
     /// Lent to a compound packet that is being written; kept for its memory.
     scratch: Vec<u8>,
 }
@@ -64,6 +67,7 @@ impl Shard {
             by_address: HashMap::new(),
             counters: ShardCounters::default(),
             tick_at: Micros(0),
+            recordings: 0,
             scratch: Vec::new(),
         }
     }
