@@ -112,8 +112,8 @@ class Engine:
         """What plays in that half; ``layer`` indexes the source's layers. Pictures switch at a key frame."""
 
     def record(self, peer: int, source: int, path: Path | None, *, kind: str = "") -> None:
-        """Append the best layer of the source to a new file at ``path`` (media/recording/FORMAT.md), whose folder is
-        made, from now on; None ends it. ``kind`` is written into the file, at most 32 octets."""
+        """Append the best layer of the source to a new file at ``path`` (media/recording/FORMAT.md) from now on;
+        None ends it. Its folder is made. ``kind`` is written into the file, at most 32 octets."""
 
     def sync_recordings(self, ticket: int) -> None:
         """Answered by one RecordingsSynced event per shard, when all that came before is on disk."""

@@ -267,9 +267,7 @@ class PacketEngine:
                 peer,
                 plan.index,
                 media=half.codec.media,
-                payloads=[
-                    (codec.name, codec.payload_type, codec.rtx_payload_type) for codec in half.codecs
-                ],
+                payloads=[(codec.name, codec.payload_type, codec.rtx_payload_type) for codec in half.codecs],
                 mid=half.mid,
                 clock_rate=half.codec.clock_rate,
                 ssrc=half.ssrc,
@@ -287,7 +285,8 @@ class PacketEngine:
     def record(self, peer: int, source: int, path: Path | None, *, kind: str = "") -> None:
         """Append the best layer of a source to a new file from now on; None ends that.
 
-        The engine makes the file and its folder. The format is that of media/recording/FORMAT.md; ``kind`` stands in it.
+        The engine makes the file and its folder. The format is that of media/recording/FORMAT.md; ``kind``
+        stands in it.
         """
         self._command(self._running().record, peer, source, path, kind=kind)
 
@@ -305,7 +304,9 @@ class PacketEngine:
             async with asyncio.timeout(SYNC_TIMEOUT_S):
                 await request.done
         except TimeoutError:
-            raise EngineUnavailableError(f"{request.waiting} shards have not synced their recordings") from None
+            raise EngineUnavailableError(
+                f"{request.waiting} shards have not synced their recordings"
+            ) from None
         finally:
             self._syncs.pop(ticket, None)
 

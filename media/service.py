@@ -15,15 +15,18 @@ import logging
 import secrets
 import string
 from collections.abc import Callable, Coroutine, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 
 from bridge.ports import Admission, MediaEvent
-from bridge.values import EndpointId, Grant, LessonId, Offer, SourceRef
+from bridge.values import EndpointId, Grant, LessonId, Offer, SourceKind, SourceRef
 from media.addresses import candidates, interface_addresses
 from media.dtls import Certificate
 from media.engine import PacketEngine, ShardStats
 from media.negotiation import LocalParameters, negotiate
 from media.peer import MediaPeer
 from media.plan import Media
+from media.recording.layout import raw_folder, raw_name
 
 logger = logging.getLogger(__name__)
 
@@ -33,16 +36,28 @@ _UFRAG_LENGTH = 8
 _PWD_LENGTH = 24
 
 
+class RecordingUnavailableError(Exception):
+    """A lesson is to be recorded, and there is no place for it."""
+
+
 class MediaService:
     """Owns the packet engine and the DTLS certificate of the process; ``open`` makes the media of a lesson.
 
     ``bind``: "ADDR:PORT" to hear UDP on. ``announce``: IP addresses for the answers' candidates; empty: those
-    that the sockets are bound to.
+    that the sockets are bound to. ``recordings``: the folder of recorded lessons; None: none can be recorded.
     """
 
-    def __init__(self, bind: Sequence[str], announce: Sequence[str] = (), *, shards: int = 1) -> None:
+    def __init__(
+        self,
+        bind: Sequence[str],
+        announce: Sequence[str] = (),
+        *,
+        shards: int = 1,
+        recordings: Path | None = None,
+    ) -> None:
         self._engine = PacketEngine(bind, shards=shards, on_shard_failed=self._shard_failed)
         self._announce = tuple(announce)
+        self._recordings = recordings
         self._certificate: Certificate | None = None
         self._candidates: tuple[tuple[str, int], ...] = ()
         self._lessons: set[LessonMedia] = set()
@@ -68,11 +83,18 @@ class MediaService:
             await asyncio.wait(self._goodbyes)
         await self._engine.stop()
 
-    def open(self, lesson: LessonId, sink: Callable[[MediaEvent], None]) -> LessonMedia:
-        """The media of one lesson (bridge.ports.OpenMedia)."""
+    def open(
+        self, lesson: LessonId, sink: Callable[[MediaEvent], None], *, record: bool = False
+    ) -> LessonMedia:
+        """The media of one lesson (bridge.ports.OpenMedia).
+
+        Raises RecordingUnavailableError when it is to be recorded and there is no folder, or the lesson's id
+        makes no name of one.
+        """
         if self._certificate is None:
             raise RuntimeError("the media service was not started")
-        media = LessonMedia(self, self._engine, self._certificate, lesson, sink)
+        recording = self._folder(lesson) if record else None
+        media = LessonMedia(self, self._engine, self._certificate, lesson, sink, recording=recording)
         self._lessons.add(media)
         return media
 
@@ -80,6 +102,18 @@ class MediaService:
     def candidates(self) -> tuple[tuple[str, int], ...]:
         """The (address, port) pairs that answers name."""
         return self._candidates
+
+    async def sync_recordings(self) -> None:
+        """Return when all that was recorded is on disk. Raises EngineUnavailableError."""
+        await self._engine.sync_recordings()
+
+    def _folder(self, lesson: LessonId) -> Path:
+        if self._recordings is None:
+            raise RecordingUnavailableError("there is no folder for recordings")
+        try:
+            return raw_folder(self._recordings, lesson)
+        except ValueError as exc:
+            raise RecordingUnavailableError(str(exc)) from exc
 
     async def stats(self) -> list[ShardStats]:
         """The engine's counters. Raises EngineUnavailableError."""
@@ -120,8 +154,11 @@ class LessonMedia:
         certificate: Certificate,
         lesson: LessonId,
         sink: Callable[[MediaEvent], None],
+        *,
+        recording: Path | None = None,
     ) -> None:
         self.lesson = lesson
+        self._recording = recording
         self._service = service
         self._engine = engine
         self._certificate = certificate
@@ -146,6 +183,7 @@ class LessonMedia:
             lesson=self.lesson,
             endpoint=endpoint,
             plan=negotiated.plan,
+            record_to=self._record_to(endpoint) if grant.teaches else None,
         )
         return Admission(
             answer=negotiated.answer,
@@ -178,6 +216,7 @@ class LessonMedia:
         """Remove the endpoint; its DTLS goodbye and its removal from the engine follow at once, in a task."""
         peer = self._peers.pop(endpoint, None)
         if peer is not None:
+            peer.stop_recording()
             self._service.see_off(peer.close())
 
     def close(self) -> None:
@@ -191,6 +230,12 @@ class LessonMedia:
         """Say MediaLost of every endpoint."""
         for peer in list(self._peers.values()):
             peer.lose(reason)
+
+    def _record_to(self, endpoint: EndpointId) -> Callable[[SourceKind], Path] | None:
+        if (folder := self._recording) is None:
+            return None
+        start = datetime.now(UTC)
+        return lambda kind: folder / raw_name(start, endpoint, kind.value)
 
     def _source_of(self, ref: SourceRef | None) -> int | None:
         if ref is None or (publisher := self._peers.get(ref.endpoint)) is None:
