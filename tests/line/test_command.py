@@ -15,10 +15,8 @@ from tests.line.test_network import ROOT
 
 
 def test_the_arguments_make_a_line() -> None:
-    line, command = parse_line(
-        "--rate-down 2M --rate-up 300k --delay 30 --loss 5 --burst 2.5 --queue 200 --no-udp --seed 4"
-        " -- ping -c 1 10.77.0.1".split()
-    )
+    text = "--rate-down 2M --rate-up 300k --delay 30 --loss 5 --burst 2.5 --queue 200 --no-udp --seed 4"
+    line, command = parse_line(f"{text} -- ping -c 1 10.77.0.1".split())
     loss = GilbertElliott.bursts(0.05, 2.5)
     assert line == Line(2e6, 3e5, 0.03, loss, queue_s=0.2, blocked=NO_UDP, seed=4)
     assert command == ["ping", "-c", "1", "10.77.0.1"]
