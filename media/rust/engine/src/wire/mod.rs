@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   datagram -> demux -> stun
-//!                     -> rtp  -> vp8 (payload descriptor)
+//!                     -> rtp  -> vp8 (payload descriptor), h264 (payload structures)
+//!                             -> rtx (a repeated packet)
 //!                     -> rtcp (compound, after SRTCP)
 //! ```
 //!
@@ -10,8 +11,10 @@
 //! are a stranger's until SRTP or MESSAGE-INTEGRITY has vouched for them, and sometimes after.
 
 pub mod demux;
+pub mod h264;
 pub mod rtcp;
 pub mod rtp;
+pub mod rtx;
 pub mod stun;
 pub mod vp8;
 
