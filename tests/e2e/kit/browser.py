@@ -42,7 +42,7 @@ _FLAGS = (
     "--disable-backgrounding-occluded-windows",
     "--disable-renderer-backgrounding",
 )
-_READ_WIDTH = 320
+READ_WIDTH = 320
 """Pictures are read at half their size: enough for the code, a quarter of the bytes."""
 
 
@@ -82,9 +82,9 @@ class Browser:
     async def look(self, series: int, every_ms: int = 150) -> list[Shown]:
         """Look ``series`` times at every slot that shows a picture."""
         script = (_HERE / "read_pictures.js").read_text()
-        wish = {"series": series, "everyMs": every_ms, "width": _READ_WIDTH}
+        wish = {"series": series, "everyMs": every_ms, "width": READ_WIDTH}
         looks: list[dict[str, Any]] = await self.page.evaluate(script, wish)
-        return [_shown(each) for each in looks]
+        return [shown_from(each) for each in looks]
 
     async def listen(self, seconds: float) -> Sound:
         """What the page plays, 48 kHz, mono."""
@@ -101,7 +101,8 @@ class Browser:
         return path
 
 
-def _shown(look: dict[str, Any]) -> Shown:
+def shown_from(look: dict[str, Any]) -> Shown:
+    """What read_pictures.js gives for one look."""
     grey = np.frombuffer(base64.b64decode(look["grey"]), np.uint8).reshape(look["height"], look["width"])
     return Shown(look["slot"], look["endpoint"], look["kind"], look["atMs"], grey)
 

@@ -28,6 +28,7 @@ _ENDPOINTS = (
 class Lesson:
     """Browsers in a lesson that is live, by the code of their pictures."""
 
+    id: str
     browsers: dict[int, Browser]
     links: dict[int, str]
 
@@ -69,6 +70,6 @@ async def lesson_in(
         for each in sorted(who, reverse=True):
             await press(browsers[each], _ENDPOINTS[each][3])
         await asyncio.gather(*(wait_for_pictures(browser, len(who) - 1) for browser in browsers.values()))
-        yield Lesson(browsers, links)
+        yield Lesson(lesson, browsers, links)
         for browser in browsers.values():
             assert not browser.faults, f"{browser.name}: {browser.faults}"
