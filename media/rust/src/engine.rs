@@ -12,7 +12,6 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
-use std::sync::atomic::Ordering;
 
 /// See media/_engine.pyi.
 #[pyclass(frozen, module = "media._engine")]
@@ -77,18 +76,7 @@ impl Engine {
 
     #[getter]
     fn io_counters(&self) -> Vec<(&'static str, u64)> {
-        let counters = self.core.counters();
-        [
-            ("sent", &counters.sent),
-            ("send_buffer_full", &counters.send_buffer_full),
-            ("send_errors", &counters.send_errors),
-            ("receive_errors", &counters.receive_errors),
-            ("too_long", &counters.too_long),
-            ("handovers_dropped", &counters.handovers_dropped),
-        ]
-        .into_iter()
-        .map(|(name, counter)| (name, counter.load(Ordering::Relaxed)))
-        .collect()
+        self.core.counters().list()
     }
 
     #[pyo3(signature = (peer, *, shard, local_ufrag, local_pwd, remote_ufrag, receive_bitrate))]

@@ -223,9 +223,10 @@ impl Shard {
             self.by_ufrag.remove(ufrag);
         }
         for path in gone.ice.paths() {
-            if self.by_address.get(&path.remote) == Some(&key) {
-                self.by_address.remove(&path.remote);
-                out.addresses.push(AddressChange::Forgotten(path.remote));
+            let origin = path.origin();
+            if self.by_origin.get(&origin) == Some(&key) {
+                self.by_origin.remove(&origin);
+                out.addresses.push(AddressChange::Forgotten(origin));
             }
         }
         Ok(())

@@ -18,7 +18,7 @@ mod streams;
 
 use crate::command::CommandError;
 use crate::event::Event;
-use crate::output::{Output, Path};
+use crate::output::{Origin, Output, Path};
 use crate::peer::Peer;
 use crate::source::Source;
 use crate::time::{Micros, NtpEpoch};
@@ -26,7 +26,6 @@ use crate::types::{PeerId, SourceId};
 use aws_lc_rs::rand;
 use slab::Slab;
 use std::collections::HashMap;
-use std::net::SocketAddr;
 
 pub use commands::MAX_PEERS;
 pub(crate) use ingress::local_ufrag;
@@ -44,7 +43,7 @@ pub struct Shard {
     peer_keys: HashMap<PeerId, usize>,
     source_keys: HashMap<SourceId, usize>,
     by_ufrag: HashMap<String, usize>,
-    by_address: HashMap<SocketAddr, usize>,
+    by_origin: HashMap<Origin, usize>,
     counters: ShardCounters,
     tick_at: Micros,
     /// Peers of whose sources something is missing; each once.
@@ -66,7 +65,7 @@ impl Shard {
             peer_keys: HashMap::new(),
             source_keys: HashMap::new(),
             by_ufrag: HashMap::new(),
-            by_address: HashMap::new(),
+            by_origin: HashMap::new(),
             counters: ShardCounters::default(),
             tick_at: Micros(0),
             repairing: Vec::new(),

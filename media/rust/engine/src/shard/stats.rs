@@ -37,6 +37,8 @@ struct ShardStats {
 struct PeerStats {
     peer: u64,
     remote: Option<String>,
+    /// `udp` or `tcp`.
+    transport: Option<&'static str>,
     silent_ms: i64,
     unauthenticated: u64,
     replayed: u64,
@@ -140,6 +142,7 @@ impl Shard {
         PeerStats {
             peer: peer.id,
             remote: peer.ice.path().map(|path| path.remote.to_string()),
+            transport: peer.ice.path().map(|path| path.transport()),
             silent_ms: now.since(peer.heard_at) / 1_000,
             unauthenticated: peer.counters.unauthenticated,
             replayed: peer.counters.replayed,

@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub mod far;
+
 use luokkasilta_engine::command::{AddPeer, AddSlot, Command, LayerSpec, Payload, Publish, SetKeys};
 use luokkasilta_engine::event::Event;
 use luokkasilta_engine::output::{Output, Path};
@@ -93,6 +95,8 @@ pub struct Remote {
     pub peer: u64,
     pub path: Path,
     pub ufrag: String,
+    /// PRIORITY of its checks: tells its own candidates apart.
+    pub priority: u32,
     pub key: aws_lc_rs::hmac::Key,
     pub outbound: Outbound,
     pub inbound: Inbound,
@@ -132,12 +136,13 @@ impl Remote {
         let (theirs, ours) = (keys(peer, 1), keys(peer, 2));
         Self {
             peer,
-            path: Path {
-                socket: 0,
-                local: IpAddr::V4(Ipv4Addr::LOCALHOST),
-                remote: SocketAddr::from(([192, 0, 2, 1], 10_000 + peer as u16)),
-            },
+            path: Path::udp(
+                0,
+                IpAddr::V4(Ipv4Addr::LOCALHOST),
+                SocketAddr::from(([192, 0, 2, 1], 10_000 + peer as u16)),
+            ),
             ufrag,
+            priority: 1,
             key: stun::short_term_key(&pwd),
             outbound: Outbound::new(GCM, &theirs.0, &theirs.1).expect("keys"),
             inbound: Inbound::new(GCM, &ours.0, &ours.1).expect("keys"),
@@ -167,7 +172,11 @@ impl Remote {
         let username = format!("{}:far", self.ufrag);
         let mut request = Vec::new();
         let mut builder =
-            request_from(&mut request, self.transaction, username.as_bytes()).ice_controlling(7);
+            stun::Builder::new(&mut request, stun::Class::Request, stun::BINDING, [self.transaction; 12])
+                .username(username.as_bytes())
+                .expect("not too long")
+                .priority(self.priority)
+                .ice_controlling(7);
         if nominate {
             builder = builder.use_candidate();
         }
