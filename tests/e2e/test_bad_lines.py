@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.kit.far import far_server
+from tests.e2e.kit.far import BROWSER_FLAGS, far_server
 from tests.e2e.kit.lesson import lesson_in
 from tests.e2e.kit.media_files import Devices
 from tests.line.loss import GilbertElliott
@@ -22,7 +22,7 @@ async def test_a_lesson_holds_with_five_percent_of_packets_lost_in_bursts(
     line = Line(delay_s=0.03, loss=GilbertElliott.bursts(0.05, 2.0), seed=5)
     async with (
         far_server(tmp_path, line) as far,
-        lesson_in(far.server, devices, namespaces=[far.client] * 3, flags=far.browser_flags) as lesson,
+        lesson_in(far.server, devices, namespaces=[far.client] * 3, flags=BROWSER_FLAGS) as lesson,
     ):
         before = await far.leg.counters()
         seen = await lesson.observe_all()
@@ -39,7 +39,7 @@ async def test_a_lesson_goes_by_tcp_where_udp_is_blocked(
     line = Line(blocked=NO_UDP)
     async with (
         far_server(tmp_path, line) as far,
-        lesson_in(far.server, devices, namespaces=[far.client] * 3, flags=far.browser_flags) as lesson,
+        lesson_in(far.server, devices, namespaces=[far.client] * 3, flags=BROWSER_FLAGS) as lesson,
     ):
         await lesson.observe_all()
         counters = await far.leg.counters()

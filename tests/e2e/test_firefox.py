@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bridge.values import Role
-from tests.e2e.kit.far import far_server
+from tests.e2e.kit.far import BROWSER_FLAGS, far_server
 from tests.e2e.kit.firefox import open_firefox, why_no_firefox
 from tests.e2e.kit.lesson import HOME, KIOSK, lesson_in
 from tests.e2e.kit.media_files import Devices
@@ -26,9 +26,7 @@ async def test_firefox_at_home_and_chromium_see_and_hear_each_other(
     everyone = frozenset({KIOSK, HOME})
     async with (
         far_server(tmp_path, None) as far,
-        lesson_in(
-            far.server, devices, who=[KIOSK], namespaces=[far.client], flags=far.browser_flags
-        ) as lesson,
+        lesson_in(far.server, devices, who=[KIOSK], namespaces=[far.client], flags=BROWSER_FLAGS) as lesson,
     ):
         link = await far.server.link(lesson.id, Role.HOME, "Vieremä")
         async with open_firefox("firefox", HOME, link, namespace=far.client) as firefox:

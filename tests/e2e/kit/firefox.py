@@ -31,9 +31,6 @@ _PREFERENCES: Preferences = {
     "media.autoplay.default": 0,
     "media.autoplay.blocking_policy": 0,
     "intl.accept_languages": "fi-FI, fi",
-    # A page that is not on loopback may have a camera, where the server has no certificate.
-    "media.devices.insecure.enabled": True,
-    "media.getusermedia.insecure.enabled": True,
 }
 
 _BUTTON = """(words) => {
