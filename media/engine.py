@@ -248,9 +248,7 @@ class PacketEngine:
                 peer,
                 plan.index,
                 media=half.codec.media,
-                payloads=[
-                    (codec.name, codec.payload_type, codec.rtx_payload_type) for codec in half.codecs
-                ],
+                payloads=[(codec.name, codec.payload_type, codec.rtx_payload_type) for codec in half.codecs],
                 mid=half.mid,
                 clock_rate=half.codec.clock_rate,
                 ssrc=half.ssrc,

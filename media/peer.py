@@ -11,11 +11,14 @@ import enum
 import logging
 from collections.abc import Callable
 
-from bridge.ports import MediaConnected, MediaEvent, MediaLost, MediaQuiet, SourceLive
-from bridge.values import EndpointId, LessonId, SourceKind, SourceRef
+from bridge.ports import MediaConnected, MediaEvent, MediaLost, MediaQuiet, MediaRefusedError, SourceLive
+from bridge.values import EndpointId, LessonId, SourceRef
 from media.dtls import Certificate, DtlsFailedError, DtlsPeer, SrtpKeys
 from media.engine import EngineUnavailableError, PacketEngine
-from media.plan import Media, PeerPlan
+from media.negotiation import Negotiated
+from media.plan import Media, SourcePlan
+from media.restart import FreshIce, restart
+from media.statistics import PeerNames
 
 logger = logging.getLogger(__name__)
 
@@ -54,15 +57,19 @@ class MediaPeer:
         *,
         lesson: LessonId,
         endpoint: EndpointId,
-        plan: PeerPlan,
+        negotiated: Negotiated,
     ) -> None:
         """Create the peer, its sources and its slots in the engine. Raises EngineUnavailableError."""
         self._engine = engine
         self._sink = sink
         self._name = f"lesson {lesson} endpoint {endpoint}"
+        self._lesson = lesson
         self._endpoint = endpoint
+        self._agreement = negotiated.agreement
         self._state = PeerState.JOINING
-        self._kinds: dict[int, SourceKind] = {}
+        plan = negotiated.plan
+        self._local: str | None = None
+        self._plans: dict[int, SourcePlan] = {}
         self._live: dict[int, set[int]] = {}
         self._playing: dict[tuple[int, Media], int | None] = {
             (slot.index, half.codec.media): None for slot in plan.slots for half in slot.halves
@@ -71,19 +78,26 @@ class MediaPeer:
         self.peer = engine.add_peer(self, plan, shard=engine.shard_of(lesson))
         try:
             for source in plan.sources:
-                self._kinds[engine.publish(self.peer, source)] = source.kind
+                self._plans[engine.publish(self.peer, source)] = source
             for slot in plan.slots:
                 engine.add_slot(self.peer, slot)
         except EngineUnavailableError:
             self._remove()
             raise
-        self.sources = {kind: source for source, kind in self._kinds.items()}
+        self.sources = {plan.kind: source for source, plan in self._plans.items()}
         """The engine's source ids by kind."""
         self._life = asyncio.get_running_loop().create_task(self._live_on(), name=f"dtls {endpoint}")
 
     @property
     def state(self) -> PeerState:
         return self._state
+
+    @property
+    def names(self) -> PeerNames:
+        """What the engine's numbers of this peer stand for, for statistics."""
+        return PeerNames(
+            self.peer, self._lesson, self._endpoint, self._state.value, self._local, dict(self._plans)
+        )
 
     @property
     def pictures_and_voices(self) -> frozenset[tuple[int, Media]]:
@@ -99,6 +113,21 @@ class MediaPeer:
             self._engine.route(self.peer, slot, media, source)
         except EngineUnavailableError as exc:
             self.lose(f"the packet engine takes no commands: {exc}")
+
+    def restart(self, text: str, fresh: FreshIce) -> str:
+        """Answer the offer of an ICE restart. Media goes on over the old path until the new one is there.
+
+        Raises MediaRefusedError for another offer than that, also of a peer that is lost already, and
+        EngineUnavailableError; either way everything stays as it was.
+        """
+        if self._state not in {PeerState.JOINING, PeerState.CONNECTED}:
+            raise MediaRefusedError("not-joined", "its media is lost")
+        restarted = restart(self._agreement, text, fresh)
+        if restarted.ice is not None:
+            self._engine.restart_ice(self.peer, restarted.ice)
+            logger.info("%s: ICE restart", self._name)
+        self._agreement = restarted.agreement
+        return restarted.answer
 
     def lose(self, reason: str) -> None:
         """Say MediaLost, unless it was said before or the peer is closed."""
@@ -130,6 +159,7 @@ class MediaPeer:
 
     def pair_selected(self, local: str, remote: str) -> None:
         logger.debug("%s: ICE pair %s %s", self._name, local, remote)
+        self._local = local
 
     def fell_silent(self) -> None:
         self.lose("no packet for the consent time")
@@ -139,8 +169,8 @@ class MediaPeer:
             self._sink(MediaQuiet(self._endpoint, quiet))
 
     def source_live(self, source: int, layer: int, live: bool) -> None:
-        kind = self._kinds.get(source)
-        if kind is None or self._state is PeerState.CLOSED:
+        plan = self._plans.get(source)
+        if plan is None or self._state is PeerState.CLOSED:
             return
         layers = self._live.setdefault(source, set())
         before = bool(layers)
@@ -149,7 +179,7 @@ class MediaPeer:
         else:
             layers.discard(layer)
         if bool(layers) != before:
-            self._sink(SourceLive(SourceRef(self._endpoint, kind), live))
+            self._sink(SourceLive(SourceRef(self._endpoint, plan.kind), live))
 
     def command_failed(self, code: str) -> None:
         if code in _HARMLESS or self._state is PeerState.CLOSED:

@@ -15,8 +15,10 @@ import logging
 import secrets
 import string
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import asdict
+from typing import Any
 
-from bridge.ports import Admission, MediaEvent
+from bridge.ports import Admission, MediaEvent, MediaRefusedError
 from bridge.values import EndpointId, Grant, LessonId, Offer, SourceRef
 from media.addresses import candidates, interface_addresses
 from media.dtls import Certificate
@@ -24,6 +26,8 @@ from media.engine import PacketEngine, ShardStats
 from media.negotiation import LocalParameters, negotiate
 from media.peer import MediaPeer
 from media.plan import Media
+from media.restart import FreshIce
+from media.statistics import PeerNames, arrange
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +89,54 @@ class MediaService:
         """The engine's counters. Raises EngineUnavailableError."""
         return await self._engine.stats()
 
+    async def statistics(self) -> dict[str, Any]:
+        """All that is known of media at this moment, JSON-able. Raises EngineUnavailableError.
+
+        Lessons and endpoints go by their ids, sources by their kinds; no label and no site is in it. Counters
+        only grow as long as the peer lives; octets and packets are RTP's. What is not known is null. So it
+        looks::
+
+            {
+              "shards": [{"shard": 0, "peers": 2, "counters": {"datagrams": 812, "forwarded": 400, ...}}],
+              "io": {"sent": 530, "send_buffer_full": 0, ...},
+              "troubles": {"events_dropped": 0, "shards_failed": 0, "commands_failed": 0,
+                           "events_without_peer": 0},
+              "lessons": {
+                "LESSON": {
+                  "ENDPOINT": {
+                    "state": "connected",                    joining, connected or lost
+                    "local": "192.0.2.1:10000",              the selected ICE pair
+                    "remote": "198.51.100.7:51234",
+                    "silent_ms": 12,                         since the last authenticated packet
+                    "counters": {"unauthenticated": 0, "replayed": 0, "key_frame_requests_sent": 1, ...},
+                    "sources": {
+                      "camera": {
+                        "codec": "vp8",
+                        "layers": [{"level": "high", "ssrc": 1234, "live": true, "packets": 300,
+                                    "octets": 250000, "lost": 0, "subscribers": 1, ...}]
+                      }
+                    },
+                    "slots": [
+                      {
+                        "index": 0,
+                        "picture": {"ssrc": 1000, "wanted": {"endpoint": "ENDPOINT", "kind": "camera"},
+                                    "playing": null, "packets": 0, "octets": 0, "switches": 0,
+                                    "fraction_lost": 0, "cumulative_lost": 0, ...},
+                        "voice": {...}                       "picture" is null in a voice slot
+                      }
+                    ]
+                  }
+                }
+              }
+            }
+
+        The engine's names of counters are passed on as they are ("...": there may be more).
+        ``fraction_lost`` is in 1/256 (RFC 3550 section 6.4.1).
+        """
+        shards = await self._engine.stats()
+        peers = [peer for lesson in self._lessons for peer in lesson.names()]
+        return arrange(shards, self._engine.io_counters, asdict(self._engine.counters), peers)
+
     def forget(self, lesson: LessonMedia) -> None:
         """For LessonMedia.close."""
         self._lessons.discard(lesson)
@@ -145,13 +197,26 @@ class LessonMedia:
             self._sink,
             lesson=self.lesson,
             endpoint=endpoint,
-            plan=negotiated.plan,
+            negotiated=negotiated,
         )
         return Admission(
             answer=negotiated.answer,
             sources=frozenset(source.kind for source in negotiated.plan.sources),
             slots=tuple(slot.index for slot in negotiated.plan.slots),
         )
+
+    def restart(self, endpoint: EndpointId, sdp: str) -> str:
+        """Answer the offer of an ICE restart.
+
+        Raises MediaRefusedError with the code `not-joined` for an endpoint that was not admitted or is lost,
+        `sdp-invalid` for an offer that changes more than its ICE credentials, EngineUnavailableError for our
+        own trouble.
+        """
+        peer = self._peers.get(endpoint)
+        if peer is None:
+            raise MediaRefusedError("not-joined", "there is nothing to restart")
+        fresh = FreshIce(_ice_string(_UFRAG_LENGTH), _ice_string(_PWD_LENGTH), self._service.candidates)
+        return peer.restart(sdp, fresh)
 
     def route(
         self, endpoint: EndpointId, slot: int, picture: SourceRef | None, voice: SourceRef | None
@@ -191,6 +256,10 @@ class LessonMedia:
         """Say MediaLost of every endpoint."""
         for peer in list(self._peers.values()):
             peer.lose(reason)
+
+    def names(self) -> list[PeerNames]:
+        """For MediaService.statistics: who is here."""
+        return [peer.names for peer in self._peers.values()]
 
     def _source_of(self, ref: SourceRef | None) -> int | None:
         if ref is None or (publisher := self._peers.get(ref.endpoint)) is None:

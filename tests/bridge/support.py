@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from bridge.lessons import Lesson, LessonUnknownError
 from bridge.notices import Notice
@@ -40,7 +40,9 @@ class RecordingMedia:
     """A MediaPort that accepts every offer as it is; ``failing`` names the calls that raise."""
 
     sink: Callable[[MediaEvent], None]
+    record: bool = False
     admitted: list[EndpointId] = field(default_factory=list)
+    restarted: list[EndpointId] = field(default_factory=list)
     dismissed: list[EndpointId] = field(default_factory=list)
     routes: list[Route] = field(default_factory=list)
     closed: int = 0
@@ -59,6 +61,13 @@ class RecordingMedia:
             frozenset(source.kind for source in offer.sources),
             tuple(slot.index for slot in offer.slots),
         )
+
+    def restart(self, endpoint: EndpointId, sdp: str) -> str:
+        self._fail("restart")
+        if endpoint not in self.admitted or sdp == "garbage":
+            raise MediaRefusedError("sdp-invalid", "the offer can't be parsed")
+        self.restarted.append(endpoint)
+        return f"answer to {sdp}"
 
     def route(
         self, endpoint: EndpointId, slot: int, picture: SourceRef | None, voice: SourceRef | None
@@ -91,10 +100,15 @@ class RecordingMediaService:
     opened: list[tuple[LessonId, RecordingMedia]] = field(default_factory=list)
     stopped: int = 0
 
-    def open(self, lesson: LessonId, sink: Callable[[MediaEvent], None]) -> RecordingMedia:
-        media = RecordingMedia(sink)
+    def open(
+        self, lesson: LessonId, sink: Callable[[MediaEvent], None], *, record: bool = False
+    ) -> RecordingMedia:
+        media = RecordingMedia(sink, record)
         self.opened.append((lesson, media))
         return media
+
+    async def statistics(self) -> dict[str, Any]:
+        return {"shards": [], "io": {}, "troubles": {}, "lessons": {}}
 
     async def stop(self) -> None:
         self.stopped += 1
@@ -148,6 +162,12 @@ class MemoryStore:
         if lesson not in self.lessons:
             raise LessonUnknownError(lesson)
         return self.lessons[lesson]
+
+    async def get_all(self, lessons: Collection[LessonId]) -> tuple[Lesson, ...]:
+        await asyncio.sleep(0)
+        if self.failing is not None:
+            raise self.failing
+        return tuple(lesson for key, lesson in self.lessons.items() if key in lessons)
 
     async def list(self) -> tuple[Lesson, ...]:
         return tuple(self.lessons.values())

@@ -13,7 +13,7 @@ from bridge.lessons import new_lesson
 from bridge.notices import Done, Refused, Welcome
 from bridge.registry import LiveLessons
 from bridge.slots import LessonRules
-from bridge.values import LessonId, LessonState, Role
+from bridge.values import EndpointId, LessonId, LessonState, Role
 from tests.bridge.support import LESSON, NOON, KeepingOutbox, MemoryStore, RecordingMediaService, make_pass
 
 
@@ -45,10 +45,10 @@ async def test_all_that_come_at_once_get_one_classroom_and_ids_of_their_own(regi
         *(registry.lessons.enter(make_pass(Role.HOME, "Vieremä"), outbox, 1) for outbox in outboxes)
     )
     assert len({id(classroom) for classroom, _ in entered}) == 1
-    assert len({endpoint for _, endpoint in entered}) == 5
+    assert len({connection for _, connection in entered}) == 5
     assert [lesson for lesson, _ in registry.media.opened] == [LESSON.id]
-    for outbox, (_, endpoint) in zip(outboxes, entered, strict=True):
-        assert (await outbox.wait_for(Welcome)).endpoint == endpoint
+    for outbox, (_, connection) in zip(outboxes, entered, strict=True):
+        assert (await outbox.wait_for(Welcome)).endpoint == EndpointId(connection)
 
 
 async def test_lessons_do_not_share_a_classroom(registry: Registry) -> None:
@@ -61,10 +61,10 @@ async def test_lessons_do_not_share_a_classroom(registry: Registry) -> None:
 
 async def test_a_lesson_that_everyone_left_comes_back_as_it_was(registry: Registry) -> None:
     outbox = KeepingOutbox()
-    classroom, endpoint = await registry.lessons.enter(make_pass(Role.KIOSK, "Närpiö"), outbox, 1)
-    classroom.post(Open(endpoint, 2))
+    classroom, connection = await registry.lessons.enter(make_pass(Role.KIOSK, "Närpiö"), outbox, 1)
+    classroom.post(Open(connection, 2))
     await outbox.wait_for(Done)
-    classroom.post(Disconnected(endpoint))
+    classroom.post(Disconnected(connection, for_good=True))
     async with asyncio.timeout(1):
         await registry.media.last.has_closed.wait()
     again = KeepingOutbox()

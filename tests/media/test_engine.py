@@ -20,7 +20,7 @@ from media import _engine, engine
 from media.dtls import SrtpKeys
 from media.engine import EngineStaleError, EngineUnavailableError, PacketEngine, check_fresh, source_hash
 from media.negotiation import negotiate
-from media.plan import PeerPlan
+from media.plan import IcePlan, PeerPlan
 from tests.media.support import LOCAL, eventually, recorded_named
 
 E = TypeVar("E", bound=_engine.Event)
@@ -85,6 +85,9 @@ class Told:
     def fell_silent(self) -> None:
         self.heard.append(("silent",))
 
+    def fell_quiet(self, quiet: bool) -> None:
+        self.heard.append(("quiet", quiet))
+
     def source_live(self, source: int, layer: int, live: bool) -> None:
         self.heard.append(("live", source, layer, live))
 
@@ -130,13 +133,14 @@ async def test_commands_carry_the_plan(
     sources = [packet_engine.publish(peer, source) for source in plan.sources]
     packet_engine.add_slot(peer, plan.slots[0])
     packet_engine.set_keys(peer, SrtpKeys(7, b"rk", b"rs", b"sk", b"ss"))
+    packet_engine.restart_ice(peer, IcePlan("ours", "secret", "theirs"))
     packet_engine.route(peer, 0, "video", sources[0])
     packet_engine.send_dtls(peer, b"\x16hello")
     packet_engine.remove_peer(peer)
     camera, mic = plan.sources
     picture, voice = plan.slots[0].halves
-    vp8 = {"media": "video", "codec": "vp8", "payload_type": 96, "clock_rate": 90000}
-    opus = {"media": "audio", "codec": "opus", "payload_type": 111, "clock_rate": 48000}
+    vp8 = {"media": "video", "codec": "vp8", "payload_type": 96, "rtx_payload_type": 97, "nack": True}
+    opus = {"media": "audio", "codec": "opus", "payload_type": 111, "rtx_payload_type": None, "nack": False}
     assert native.commands == [
         (
             "add_peer",
@@ -154,31 +158,33 @@ async def test_commands_carry_the_plan(
             peer,
             sources[0],
             vp8
-            | {"mid": camera.mid, "layers": [(None, None)]}
-            | {"mid_extension": 9, "rid_extension": None, "level_extension": None},
+            | {"mid": camera.mid, "layers": [(None, None, None)], "clock_rate": 90000}
+            | {"mid_extension": 9, "rid_extension": None, "repaired_rid_extension": None}
+            | {"level_extension": None},
         ),
         (
             "publish",
             peer,
             sources[1],
             opus
-            | {"mid": mic.mid, "layers": [(None, mic.layers[0].ssrc)]}
-            | {"mid_extension": 9, "rid_extension": None, "level_extension": mic.extensions.level},
+            | {"mid": mic.mid, "layers": [(None, mic.layers[0].ssrc, None)], "clock_rate": 48000}
+            | {"mid_extension": 9, "rid_extension": None, "repaired_rid_extension": None}
+            | {"level_extension": mic.extensions.level},
         ),
         (
             "add_slot",
             peer,
             0,
-            vp8
-            | {"mid": picture.mid, "ssrc": picture.ssrc}
+            {"media": "video", "payloads": [("vp8", 96, 97)], "nack": True, "clock_rate": 90000}
+            | {"mid": picture.mid, "ssrc": picture.ssrc, "rtx_ssrc": picture.rtx_ssrc}
             | {"mid_extension": 9, "level_extension": None, "send_time_extension": 2},
         ),
         (
             "add_slot",
             peer,
             0,
-            opus
-            | {"mid": voice.mid, "ssrc": voice.ssrc}
+            {"media": "audio", "payloads": [("opus", 111, None)], "nack": False, "clock_rate": 48000}
+            | {"mid": voice.mid, "ssrc": voice.ssrc, "rtx_ssrc": None}
             | {"mid_extension": 9, "level_extension": voice.extensions.level, "send_time_extension": 2},
         ),
         (
@@ -192,6 +198,7 @@ async def test_commands_carry_the_plan(
                 "send_salt": b"ss",
             },
         ),
+        ("restart_ice", peer, {"local_ufrag": "ours", "local_pwd": "secret", "remote_ufrag": "theirs"}),
         ("route", peer, 0, {"media": "video", "source": sources[0]}),
         ("send_dtls", peer, b"\x16hello", {}),
         ("remove_peer", peer, {}),
@@ -227,11 +234,17 @@ async def test_events_go_to_their_peers(
         made(events.SourceIdle, peer=first, source=4, layer=0),
         made(events.PeerSilent, peer=third),
         made(events.CommandFailed, peer=second, code="mismatch"),
+        made(events.PeerQuiet, peer=second, quiet=True),
         made(events.PeerSilent, peer=second),
     )
     await _settle()
     assert one.heard == [("dtls", b"\x16"), ("live", 4, 0, True), ("live", 4, 0, False)]
-    assert other.heard == [("pair", "127.0.0.1", "127.0.0.1:5"), ("failed", "mismatch"), ("silent",)]
+    assert other.heard == [
+        ("pair", "127.0.0.1", "127.0.0.1:5"),
+        ("failed", "mismatch"),
+        ("quiet", True),
+        ("silent",),
+    ]
     assert gone.heard == []
     assert packet_engine.counters.events_without_peer == 1
     assert packet_engine.counters.commands_failed == 1

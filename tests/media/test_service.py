@@ -17,6 +17,7 @@ from aiortc import (
     VideoStreamTrack,
 )
 from aiortc.mediastreams import AudioStreamTrack
+from aiortc.rtcdtlstransport import SRTP_AES128_CM_SHA1_80
 from av.frame import Frame
 
 from bridge.ports import Admission, MediaConnected, MediaEvent, MediaLost, MediaRefusedError, SourceLive
@@ -105,6 +106,13 @@ class Client:
         admission = lesson.admit(endpoint, await self.offer(), GRANTS[Role.SCHOOL])
         await self.connection.setRemoteDescription(RTCSessionDescription(admission.answer, "answer"))
         return admission
+
+    @property
+    def srtp_profile(self) -> bytes:
+        """By OpenSSL's name, of the one transport that is in use."""
+        ssl = self.connection.getTransceivers()[0].sender.transport._ssl
+        assert ssl is not None
+        return ssl.get_selected_srtp_profile()
 
     async def state(self, wanted: str) -> None:
         changed = asyncio.Event()
@@ -207,6 +215,27 @@ async def test_a_viewer_sees_and_hears_what_is_routed_to_its_slot(
     lesson.route(PUPIL, 0, None, None)
     await asyncio.sleep(0.1)
     assert not any(isinstance(event, MediaLost) for event in sink.events)
+
+
+@pytest.mark.parametrize("narrow", ["publisher", "viewer"])
+async def test_a_client_without_gcm_sees_and_is_seen(
+    lesson: LessonMedia, sink: Sink, teacher: Client, new_client: Callable[[], Client], narrow: str
+) -> None:
+    """AES128_CM_HMAC_SHA1_80 on one side of the server, GCM on the other."""
+    pupil = new_client()
+    picture, voice = pupil.receive_pair()
+    one, other = (teacher, pupil) if narrow == "publisher" else (pupil, teacher)
+    for transceiver in one.connection.getTransceivers():
+        transceiver.sender.transport._srtp_profiles = [SRTP_AES128_CM_SHA1_80]
+    await asyncio.gather(teacher.join(lesson, TEACHER), pupil.join(lesson, PUPIL))
+    await sink.wait_for(lambda event: event == MediaConnected(PUPIL))
+    await sink.wait_for(lambda event: event == SourceLive(CAMERA, True))
+    lesson.route(PUPIL, 0, CAMERA, MIC)
+    times = [(await _next(picture)).pts or 0 for _ in range(5)]
+    assert times == sorted(set(times))
+    await _next(voice)
+    assert one.srtp_profile == b"SRTP_AES128_CM_SHA1_80"
+    assert other.srtp_profile == b"SRTP_AEAD_AES_128_GCM"
 
 
 async def test_a_client_that_leaves_is_lost_once(

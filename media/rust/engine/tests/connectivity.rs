@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use luokkasilta_engine::command::{Command, CommandError};
+use luokkasilta_engine::command::{Command, CommandError, RestartIce};
 use luokkasilta_engine::event::Event;
 use luokkasilta_engine::output::{AddressChange, ConnectionId, Path};
 use luokkasilta_engine::types::Media;
@@ -278,21 +278,19 @@ fn silence_is_told_once_and_ends_with_the_next_check() {
     let mut bench = Bench::default();
     let mut remote = Remote::join(&mut bench, 1);
     bench.events();
-    for _ in 0..29 {
-        bench.advance(1_000 * MS);
-    }
-    assert!(bench.events().is_empty());
-    for _ in 0..60 {
-        bench.advance(1_000 * MS);
-    }
-    assert_eq!(bench.events(), [Event::PeerSilent { peer: 1 }]);
+    let quiet = |quiet| Event::PeerQuiet { peer: 1, quiet };
+    let after = |bench: &mut Bench, seconds| {
+        for _ in 0..seconds {
+            bench.advance(1_000 * MS);
+        }
+        bench.events()
+    };
+    assert_eq!(after(&mut bench, 29), [quiet(true)]);
+    assert_eq!(after(&mut bench, 60), [Event::PeerSilent { peer: 1 }]);
     remote.check(&mut bench, true);
     bench.sent();
     bench.events();
-    for _ in 0..40 {
-        bench.advance(1_000 * MS);
-    }
-    assert_eq!(bench.events(), [Event::PeerSilent { peer: 1 }]);
+    assert_eq!(after(&mut bench, 40), [quiet(false), quiet(true), Event::PeerSilent { peer: 1 }]);
 }
 
 #[test]
@@ -331,4 +329,97 @@ fn commands_that_cannot_be_carried_out_say_so() {
         }),
         [CommandError::NoPath]
     );
+}
+
+/// The same peer under the credentials of a restart.
+fn restarted(bench: &mut Bench, remote: &mut Remote, ufrag: &str) {
+    let pwd = format!("password-after-{ufrag}");
+    bench.command(Command::RestartIce(RestartIce {
+        peer: remote.peer,
+        local_ufrag: ufrag.to_owned(),
+        local_pwd: pwd.clone(),
+        remote_ufrag: "far".to_owned(),
+    }));
+    remote.ufrag = ufrag.to_owned();
+    remote.key = short_term_key(&pwd);
+}
+
+#[test]
+fn a_restart_keeps_the_old_path_until_the_new_credentials_nominate_one() {
+    let mut bench = Bench::default();
+    let mut remote = Remote::join(&mut bench, 1);
+    let old = remote.path;
+    let old_check = remote.check_octets(true);
+    restarted(&mut bench, &mut remote, "again");
+    bench.datagram(&old_check, old);
+    assert_eq!(error_code(&mut bench), None, "the old credentials are good until then");
+
+    remote.path.remote = "198.51.100.9:4000".parse().expect("an address");
+    remote.check(&mut bench, false);
+    answer(&mut bench);
+    assert_eq!(bench.shard.path_of(1), Some(old), "not nominated yet");
+    remote.check(&mut bench, true);
+    answer(&mut bench);
+    assert_eq!(bench.shard.path_of(1), Some(remote.path));
+
+    bench.datagram(&old_check, old);
+    assert_eq!(error_code(&mut bench), Some(401), "and no longer");
+    assert_eq!(bench.shard.path_of(1), Some(remote.path));
+    bench.events();
+    bench.command(Command::RemovePeer(1));
+    remote.check(&mut bench, true);
+    assert!(bench.sent().is_empty() && bench.events().is_empty(), "nothing of it is left");
+}
+
+#[test]
+fn restarts_leave_nothing_behind_and_take_no_name_twice() {
+    let mut bench = Bench::default();
+    let mut one = Remote::join(&mut bench, 1);
+    let two = Remote::join(&mut bench, 2);
+    let first = one.check_octets(true);
+    for ufrag in ["second", "third"] {
+        restarted(&mut bench, &mut one, ufrag);
+    }
+    bench.datagram(&first, one.path);
+    assert!(bench.sent().is_empty(), "two restarts ago is a stranger");
+    bench.events();
+    for name in [two.ufrag.as_str(), "third"] {
+        bench.command(Command::RestartIce(RestartIce {
+            peer: 1,
+            local_ufrag: name.to_owned(),
+            local_pwd: "another-password-of-22-ch".to_owned(),
+            remote_ufrag: "far".to_owned(),
+        }));
+        let refused = Event::CommandFailed { peer: 1, error: CommandError::Duplicate };
+        assert_eq!(bench.events(), [refused]);
+    }
+    one.check(&mut bench, true);
+    assert_eq!(error_code(&mut bench), None, "the peer goes on with what it had");
+}
+
+#[test]
+fn a_peer_that_was_sending_is_missed_after_three_seconds_and_an_idle_one_after_seven() {
+    let mut bench = Bench::default();
+    let mut speaker = Remote::join(&mut bench, 1);
+    Remote::join(&mut bench, 2);
+    speaker.publish_voice(&mut bench, 10, Some(5));
+    bench.now = bench.now.plus(30_000 * MS);
+    for peer in [&mut speaker, &mut Remote::add(&mut Bench::default(), 2)] {
+        peer.check(&mut bench, true);
+    }
+    speaker.send_rtp(&mut bench, &voice_fields(5, 0, 0), 0, b"word", None, None);
+    bench.events();
+    let mut told = Vec::new();
+    for tick in 0..200_i64 {
+        bench.advance(50 * MS);
+        for event in bench.events() {
+            if let Event::PeerQuiet { peer, quiet } = event {
+                told.push((peer, quiet, tick * 50));
+            }
+        }
+    }
+    assert!(matches!(told[..], [(1, true, 2_900..3_200), (2, true, 6_900..7_200)]), "{told:?}");
+    speaker.check(&mut bench, true);
+    bench.advance(50 * MS);
+    assert!(bench.events().contains(&Event::PeerQuiet { peer: 1, quiet: false }));
 }

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! command ---> commands.rs --+
-//! datagram --> ingress.rs ---+--> peers, sources --> forward.rs --> Output
+//! datagram --> ingress.rs ---+--> peers, sources --> streams.rs, forward.rs, repair.rs --> Output
 //! time ------> reports.rs ---+
 //! ```
 
@@ -11,8 +11,10 @@ mod commands;
 mod feedback;
 mod forward;
 mod ingress;
+mod repair;
 mod reports;
 mod stats;
+mod streams;
 
 use crate::command::CommandError;
 use crate::event::Event;
@@ -44,6 +46,9 @@ pub struct Shard {
     by_origin: HashMap<Origin, usize>,
     counters: ShardCounters,
     tick_at: Micros,
+    /// Peers of whose sources something is missing; each once.
+    repairing: Vec<usize>,
+    repair_at: Micros,
     /// Lent to a compound packet that is being written; kept for its memory.
     scratch: Vec<u8>,
 }
@@ -63,6 +68,8 @@ impl Shard {
             by_origin: HashMap::new(),
             counters: ShardCounters::default(),
             tick_at: Micros(0),
+            repairing: Vec::new(),
+            repair_at: Micros(0),
             scratch: Vec::new(),
         }
     }

@@ -44,6 +44,10 @@ struct PeerStats {
     replayed: u64,
     unexpected: u64,
     checks_refused: u64,
+    round_trip_ms: i64,
+    nacked: u64,
+    resent: u64,
+    not_resent: u64,
     key_frames_wanted: u64,
     key_frame_requests_sent: u64,
     remb: u64,
@@ -60,6 +64,9 @@ struct SourceStats {
     packets: u64,
     octets: u64,
     lost: i64,
+    asked_again: u64,
+    repaired: u64,
+    given_up: u64,
     subscribers: usize,
 }
 
@@ -106,6 +113,9 @@ impl Shard {
                     packets: layer.stats.received(),
                     octets: layer.stats.octets,
                     lost: layer.stats.lost(),
+                    asked_again: layer.missing.asked,
+                    repaired: layer.missing.repaired,
+                    given_up: layer.missing.given_up,
                     subscribers: layer.subscribers.len(),
                 });
             }
@@ -138,6 +148,10 @@ impl Shard {
             replayed: peer.counters.replayed,
             unexpected: peer.counters.unexpected,
             checks_refused: peer.counters.checks_refused,
+            round_trip_ms: peer.round_trip_us() / 1_000,
+            nacked: peer.counters.nacked,
+            resent: peer.counters.resent,
+            not_resent: peer.counters.not_resent,
             key_frames_wanted: peer.gate.wanted,
             key_frame_requests_sent: peer.gate.sent,
             remb: peer.counters.remb,

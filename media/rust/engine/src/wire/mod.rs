@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   datagram ------------> demux -> stun
-//!   TCP octets -> framing ->     -> rtp  -> vp8 (payload descriptor)
+//!   TCP octets -> framing ->     -> rtp  -> vp8 (payload descriptor), h264 (payload structures)
+//!                                        -> rtx (a repeated packet)
 //!                                -> rtcp (compound, after SRTCP)
 //! ```
 //!
@@ -11,8 +12,10 @@
 
 pub mod demux;
 pub mod framing;
+pub mod h264;
 pub mod rtcp;
 pub mod rtp;
+pub mod rtx;
 pub mod stun;
 pub mod vp8;
 
