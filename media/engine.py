@@ -89,8 +89,8 @@ class _StatsRequest:
 class PacketEngine:
     """Owns the native engine and hands its events out. Who closes: whoever called ``start`` calls ``stop``.
 
-    ``bind``: "ADDR:PORT" to hear UDP and TCP on. ``on_shard_failed`` is called when a shard's thread has ended by
-    a fault: nothing works in that shard any more.
+    ``bind``: "ADDR:PORT" to hear UDP and TCP on. ``on_shard_failed`` is called when a shard's thread has
+    ended by a fault: nothing works in that shard any more.
     """
 
     def __init__(

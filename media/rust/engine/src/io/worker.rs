@@ -109,7 +109,7 @@ impl Worker {
         act(&mut self.connections, &mut turn);
     }
 
-    fn wait(&self) -> Vec<Ready> {
+    fn wait(&self) -> Ready {
         let due =
             self.connections.next_time().map_or(self.shard.next_time(), |at| at.min(self.shard.next_time()));
         let wait_us = due.since(self.clock.now()).max(0);
@@ -125,7 +125,7 @@ impl Worker {
         // An interrupted wait is a short one.
         match poll(&mut fds, Some(&timeout)) {
             Ok(count) if count > 0 => self.connections.ready(&fds[first..]),
-            _ => Vec::new(),
+            _ => Ready::default(),
         }
     }
 
