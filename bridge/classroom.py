@@ -149,8 +149,9 @@ class Classroom:
 
     def overview(self) -> LessonOverview:
         """What goes on in it at this moment, without what people call themselves."""
+        lesson = self._lesson
         endpoints = tuple(overview_of(attendance) for attendance in self._register)
-        return LessonOverview(self._lesson.id, self._lesson.state, self._revision, endpoints)
+        return LessonOverview(lesson.id, lesson.state, self._recording, self._revision, endpoints)
 
     def post(self, message: Message) -> None:
         """Put a message in the inbox, from the event loop's thread. Raises RefusedError when it is full.

@@ -187,6 +187,11 @@ def _add_lesson(verbs: Group) -> None:
     new.add_argument("--title", default=_TITLE, help="what pages show (default: %(default)s)")
     new.add_argument("--course", default=_COURSE, help="the course's code (default: %(default)s)")
     new.add_argument("--waiting", action="store_true", help="the lesson waits until its teacher opens it")
+    new.add_argument(
+        "--record",
+        action="store_true",
+        help="keep the teacher's sound and pictures; every page says so (default: nothing is kept)",
+    )
     listing = _add(
         actions,
         "list",

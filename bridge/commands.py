@@ -60,11 +60,11 @@ def demo(options: Namespace) -> int:
 def lesson_new(options: Namespace) -> int:
     async def new() -> int:
         now = datetime.now(UTC)
-        lesson = lesson_of(options.title, options.course, now)
+        lesson = lesson_of(
+            options.title, options.course, now, record=options.record, live=not options.waiting
+        )
         if options.id is not None:
             lesson = replace(lesson, id=options.id)
-        if not options.waiting:
-            lesson = lesson.moved(LessonState.LIVE, now)
         async with lessons_in(options.data) as store:
             try:
                 await store.add(lesson)

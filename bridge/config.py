@@ -108,7 +108,7 @@ class Limits:
         _Count, Meta(description="messages at once; a page asks several at its join")
     ] = 60
     resumable_s: Annotated[
-        _Seconds, Meta(description="that the place of an endpoint is kept whose connection was cut")
+        _Seconds, Meta(description="for which the place of an endpoint is kept whose connection was cut")
     ] = 30.0
     closing_s: Annotated[
         _Seconds, Meta(description="for a client to read its last message; then it is cut")

@@ -9,18 +9,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bridge.attendance import Attendance
-from bridge.values import EndpointId, LessonId, LessonState, Role, SlotPlay, SourceKind
+from bridge.values import EndpointId, LessonId, LessonState, RecordingState, Role, SlotPlay, SourceKind
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointOverview:
-    """One endpoint of a lesson; ``joined`` False: it is let in and has not joined yet."""
+    """One endpoint of a lesson; ``joined`` False: it is let in and has not joined yet. ``away``: its
+    connection is cut and its place is kept, or nothing comes from it over media."""
 
     endpoint: EndpointId
     role: Role
     site: str
     room: str | None
     joined: bool
+    away: bool
     headcount: int
     sources: Mapping[SourceKind, bool]
     slots: tuple[SlotPlay, ...]
@@ -32,6 +34,7 @@ class LessonOverview:
 
     lesson: LessonId
     state: LessonState
+    recording: RecordingState
     revision: int
     endpoints: tuple[EndpointOverview, ...]
 
@@ -54,6 +57,7 @@ def overview_of(attendance: Attendance) -> EndpointOverview:
         site=admitted.site,
         room=admitted.room,
         joined=member is not None,
+        away=attendance.away,
         headcount=0 if member is None else member.headcount,
         sources={} if member is None else dict(member.sources),
         slots=attendance.placing.plan.plays,

@@ -30,6 +30,7 @@ from signalling.listener import Listener
 from signalling.metrics import Metrics
 from signalling.operations import Operations
 from signalling.tokens import Tokens, load_key
+from signalling.turn import TurnRest
 from signalling.watch import Watch
 
 log = logging.getLogger(__name__)
@@ -92,6 +93,8 @@ async def running(config: Config, media: Media | None = None) -> AsyncIterator[P
             endpoints_per_lesson=config.limits.endpoints_per_lesson,
             now=lambda: datetime.now(UTC),
             resumable_s=config.limits.resumable_s,
+            ice_servers=TurnRest(config.turn),
+            contact=config.contact,
         )
         metrics = Metrics()
         door = Door(Services(lessons, tokens, config.limits, time.time, metrics))

@@ -112,6 +112,15 @@ class LiveLessons:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
+    def overview(self) -> Overview:
+        """What goes on at this moment."""
+        running = tuple(self._running.values())
+        return Overview(
+            tuple(classroom.overview() for classroom in running),
+            self._inbox_refused + sum(classroom.inbox.refused for classroom in running),
+            self._inbox_dropped + sum(classroom.inbox.dropped for classroom in running),
+        )
+
     # Classrooms
 
     async def _lesson_to_enter(self, lesson_id: LessonId) -> Lesson:
@@ -152,6 +161,8 @@ class LiveLessons:
 
     def _forget(self, classroom: Classroom) -> None:
         """Called when it has closed, its media too."""
+        self._inbox_refused += classroom.inbox.refused
+        self._inbox_dropped += classroom.inbox.dropped
         lesson = classroom.lesson
         self._inbox_refused += classroom.inbox.refused
         self._inbox_dropped += classroom.inbox.dropped

@@ -16,7 +16,7 @@ from bridge.values import EndpointId, LessonId, SourceRef
 from media.dtls import Certificate, DtlsFailedError, DtlsPeer, SrtpKeys
 from media.engine import EngineUnavailableError, PacketEngine
 from media.negotiation import Negotiated
-from media.plan import Media, SourcePlan
+from media.plan import CodecName, Media, SourcePlan
 from media.restart import FreshIce, restart
 from media.statistics import PeerNames
 
@@ -71,9 +71,9 @@ class MediaPeer:
         self._local: str | None = None
         self._plans: dict[int, SourcePlan] = {}
         self._live: dict[int, set[int]] = {}
-        self._playing: dict[tuple[int, Media], int | None] = {
-            (slot.index, half.codec.media): None for slot in plan.slots for half in slot.halves
-        }
+        halves = {(slot.index, half.codec.media): half for slot in plan.slots for half in slot.halves}
+        self._playing: dict[tuple[int, Media], int | None] = dict.fromkeys(halves)
+        self._carried = {key: {codec.name for codec in half.codecs} for key, half in halves.items()}
         self._dtls = DtlsPeer(certificate, plan.dtls, send=self._send_dtls, on_keys=self._keys_agreed)
         self.peer = engine.add_peer(self, plan, shard=engine.shard_of(lesson))
         try:
@@ -103,6 +103,14 @@ class MediaPeer:
     def pictures_and_voices(self) -> frozenset[tuple[int, Media]]:
         """The slot halves that exist, as (index, media)."""
         return frozenset(self._playing)
+
+    def carries(self, slot: int, media: Media, codec: CodecName) -> bool:
+        """True if a slot half can play this codec."""
+        return codec in self._carried[slot, media]
+
+    def codec_of(self, source: int) -> CodecName:
+        """In which codec one of its ``sources`` is published."""
+        return self._plans[source].codec.name
 
     def play(self, slot: int, media: Media, source: int | None) -> None:
         """Play a source in a slot half, or nothing. A no-op for what plays already."""

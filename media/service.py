@@ -20,7 +20,14 @@ from typing import Any
 
 from bridge.ports import Admission, MediaEvent, MediaRefusedError
 from bridge.values import EndpointId, Grant, LessonId, Offer, SourceRef
-from media.addresses import candidates, interface_addresses
+from media.addresses import (
+    MAX_CANDIDATES,
+    Announced,
+    candidates,
+    interface_addresses,
+    parse_announced,
+    without_missing_ipv6,
+)
 from media.dtls import Certificate
 from media.engine import PacketEngine, ShardStats
 from media.negotiation import LocalParameters, negotiate
@@ -40,13 +47,25 @@ _PWD_LENGTH = 24
 class MediaService:
     """Owns the packet engine and the DTLS certificate of the process; ``open`` makes the media of a lesson.
 
-    ``bind``: "ADDR:PORT" to hear UDP on. ``announce``: IP addresses for the answers' candidates; empty: those
-    that the sockets are bound to.
+    ``bind``: "ADDR:PORT" to hear on; a "[::]:PORT" beside others is left out where the machine has no IPv6.
+    ``announce``: what the answers' candidates name, as media.addresses.parse_announced reads it or as
+    (address, port or None); need not be local. Empty: what the sockets are bound to.
+    Raises ValueError for an address that is none.
     """
 
-    def __init__(self, bind: Sequence[str], announce: Sequence[str] = (), *, shards: int = 1) -> None:
-        self._engine = PacketEngine(bind, shards=shards, on_shard_failed=self._shard_failed)
-        self._announce = tuple(announce)
+    def __init__(
+        self,
+        bind: Sequence[str],
+        announce: Sequence[str | tuple[str, int | None]] = (),
+        *,
+        shards: int = 1,
+    ) -> None:
+        self._bind = tuple(bind)
+        self._shards = shards
+        self._engine = PacketEngine(self._bind, shards=shards, on_shard_failed=self._shard_failed)
+        self._announce = tuple(
+            parse_announced(each) if isinstance(each, str) else Announced(*each) for each in announce
+        )
         self._certificate: Certificate | None = None
         self._candidates: tuple[tuple[str, int], ...] = ()
         self._lessons: set[LessonMedia] = set()
@@ -56,12 +75,23 @@ class MediaService:
         """Raises EngineUnavailableError, or ValueError when there is no address to announce."""
         self._certificate = await asyncio.to_thread(Certificate)
         interfaces = await asyncio.to_thread(interface_addresses)
+        bind = await asyncio.to_thread(without_missing_ipv6, self._bind)
+        if bind != self._bind:
+            logger.warning("this machine has no IPv6: media on %s alone", ", ".join(bind))
+            self._engine = PacketEngine(bind, shards=self._shards, on_shard_failed=self._shard_failed)
         await self._engine.start()
         try:
-            self._candidates = candidates(self._engine.local_addresses, self._announce, interfaces)
+            found = candidates(self._engine.local_addresses, self._announce, interfaces)
         except ValueError:
             await self._engine.stop()
             raise
+        self._candidates = found[:MAX_CANDIDATES]
+        if len(found) > MAX_CANDIDATES:
+            logger.warning(
+                "%d addresses, of which clients are told the first %d; choose with --announce",
+                len(found),
+                MAX_CANDIDATES,
+            )
         logger.info("media on %s", ", ".join(f"{address} port {port}" for address, port in self._candidates))
 
     async def stop(self) -> None:
@@ -72,10 +102,15 @@ class MediaService:
             await asyncio.wait(self._goodbyes)
         await self._engine.stop()
 
-    def open(self, lesson: LessonId, sink: Callable[[MediaEvent], None]) -> LessonMedia:
+    def open(
+        self, lesson: LessonId, sink: Callable[[MediaEvent], None], *, record: bool = False
+    ) -> LessonMedia:
         """The media of one lesson (bridge.ports.OpenMedia)."""
         if self._certificate is None:
             raise RuntimeError("the media service was not started")
+        if record:
+            # Everyone in it would be told that it is recorded.
+            raise NotImplementedError("the packet engine does not record yet")
         media = LessonMedia(self, self._engine, self._certificate, lesson, sink)
         self._lessons.add(media)
         return media
@@ -108,6 +143,7 @@ class MediaService:
                     "local": "192.0.2.1:10000",              the selected ICE pair
                     "remote": "198.51.100.7:51234",
                     "silent_ms": 12,                         since the last authenticated packet
+                    "round_trip_ms": 40,                     0: not measured yet
                     "counters": {"unauthenticated": 0, "replayed": 0, "key_frame_requests_sent": 1, ...},
                     "sources": {
                       "camera": {
@@ -221,7 +257,8 @@ class LessonMedia:
     def route(
         self, endpoint: EndpointId, slot: int, picture: SourceRef | None, voice: SourceRef | None
     ) -> None:
-        """Play these in a slot. A source that is not there (any more) plays as nothing.
+        """Play these in a slot. A source that is not there (any more), or whose codec the endpoint did not
+        offer for this slot, plays as nothing.
 
         Raises LookupError for an endpoint or a slot that was not admitted, ValueError for a sound in the
         place of a picture or the other way round.
@@ -237,7 +274,7 @@ class LessonMedia:
                 raise LookupError(f"endpoint {endpoint} has no {media} in slot {slot}")
         for media, ref in halves:
             if (slot, media) in peer.pictures_and_voices:
-                peer.play(slot, media, self._source_of(ref))
+                peer.play(slot, media, self._playable(peer, slot, media, ref))
 
     def dismiss(self, endpoint: EndpointId) -> None:
         """Remove the endpoint; its DTLS goodbye and its removal from the engine follow at once, in a task."""
@@ -261,10 +298,16 @@ class LessonMedia:
         """For MediaService.statistics: who is here."""
         return [peer.names for peer in self._peers.values()]
 
-    def _source_of(self, ref: SourceRef | None) -> int | None:
+    def _playable(self, viewer: MediaPeer, slot: int, media: Media, ref: SourceRef | None) -> int | None:
+        """The source's id in the engine; None where there is none, or none that this place can play."""
         if ref is None or (publisher := self._peers.get(ref.endpoint)) is None:
             return None
-        return publisher.sources.get(ref.kind)
+        source = publisher.sources.get(ref.kind)
+        if source is None or viewer.carries(slot, media, publisher.codec_of(source)):
+            return source
+        # Nothing here transcodes, and not every browser has H.264.
+        logger.debug("lesson %s: %s can't play the codec of %s", self.lesson, viewer.names.endpoint, ref)
+        return None
 
     def _local_parameters(self) -> LocalParameters:
         return LocalParameters(

@@ -25,7 +25,7 @@ from bridge.classroom import Classroom
 from bridge.config import Limits
 from bridge.errors import ErrorCode, RefusedError
 from bridge.inbox import Disconnected, SnapshotWanted
-from bridge.notices import Notice, Refused, is_final
+from bridge.notices import Joined, Notice, Refused, is_final
 from bridge.registry import LiveLessons
 from bridge.values import ConnectionId, Offer, OfferedSlot, OfferedSource
 from signalling import messages as m
@@ -73,6 +73,7 @@ class Connection:
         self._gone_for_good = False
         self._reading: asyncio.Task[None] | None = None
         self._alive = True
+        self._join_came_at: float | None = None
         limits = services.limits
         self._bucket = TokenBucket(limits.messages_per_s, limits.message_burst, time.monotonic())
         self._handlers: dict[type[m.AnyClientMessage], Callable[[Any], Awaitable[None]]] = {
@@ -123,6 +124,7 @@ class Connection:
                 notice = await self._outbox.next()
                 await self._send(notice)
                 self._outbox.sent(notice)
+                self._count(notice)
                 if is_final(notice):
                     # Closing from under a reader, aiohttp would not wait for the client's close frame, and
                     # what the client has not read yet would be lost with the socket.
@@ -134,6 +136,13 @@ class Connection:
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.wait({self._reading})
+
+    def _count(self, notice: Notice) -> None:
+        if isinstance(notice, Refused):
+            self._services.metrics.refused(notice.code)
+        elif isinstance(notice, Joined) and self._join_came_at is not None:
+            self._services.metrics.joined(time.monotonic() - self._join_came_at)
+            self._join_came_at = None
 
     async def _send(self, notice: Notice) -> None:
         try:
@@ -251,6 +260,7 @@ class Connection:
         self._post(inbox.Open(self._id, message.id))
 
     async def _join(self, message: m.Join) -> None:
+        self._join_came_at = time.monotonic()
         offer = Offer(
             sdp=message.offer,
             sources=tuple(OfferedSource(source.kind, source.mid) for source in message.sources),

@@ -56,8 +56,8 @@ class Listener:
             lambda: Guard(self, make),
             address.host,
             address.port,
-            ssl=tls,
             backlog=_BACKLOG,
+            ssl=tls,
             ssl_handshake_timeout=None if tls is None else HANDSHAKE_S,
             ssl_shutdown_timeout=None if tls is None else _GOODBYE_S,
         )

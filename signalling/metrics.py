@@ -46,14 +46,13 @@ class Metrics:
     def __init__(self) -> None:
         self._refused: Counter[str] = Counter()
         self._registry = CollectorRegistry()
+        self._process: CollectorRegistry | None = None
         self._joins = Histogram(
             "luokkasilta_join_seconds",
             "From the arrival of a join until its answer has left.",
             buckets=JOIN_BUCKETS_S,
             registry=self._registry,
         )
-        for collector in (ProcessCollector, PlatformCollector, GCCollector):
-            collector(registry=self._registry)
 
     def refused(self, reason: str) -> None:
         """A client was told this error code, or turned away for this reason."""
@@ -67,8 +66,15 @@ class Metrics:
         """The text format, version 0.0.4."""
         gathered = CollectorRegistry()
         gathered.register(_Gathered(tuple(_families(moment, self._refused))))
-        # In a thread: the collectors of the process read from /proc.
-        return await asyncio.to_thread(lambda: generate_latest(gathered) + generate_latest(self._registry))
+        # In a thread: the collectors of the process read from /proc, first when they are made.
+        return await asyncio.to_thread(self._generate, gathered)
+
+    def _generate(self, gathered: CollectorRegistry) -> bytes:
+        if self._process is None:
+            self._process = CollectorRegistry()
+            for collector in (ProcessCollector, PlatformCollector, GCCollector):
+                collector(registry=self._process)
+        return b"".join(map(generate_latest, (gathered, self._registry, self._process)))
 
 
 class _Gathered(Collector):

@@ -175,7 +175,12 @@ async def test_commands_carry_the_plan(
             "add_slot",
             peer,
             0,
-            {"media": "video", "payloads": [("vp8", 96, 97)], "nack": True, "clock_rate": 90000}
+            {
+                "media": "video",
+                "payloads": [("vp8", 96, 97), ("h264", 108, 109)],
+                "nack": True,
+                "clock_rate": 90000,
+            }
             | {"mid": picture.mid, "ssrc": picture.ssrc, "rtx_ssrc": picture.rtx_ssrc}
             | {"mid_extension": 9, "level_extension": None, "send_time_extension": 2},
         ),

@@ -77,8 +77,6 @@ async def test_without_a_build_the_pages_say_what_to_do(tmp_path: Path) -> None:
                 assert response.status == 503
                 assert "make build" in await response.text()
                 assert response.headers["Cache-Control"] == "no-store"
-        async with client.get("/healthz") as response:
-            assert response.status == 200
 
 
 @pytest.mark.parametrize(
@@ -125,7 +123,7 @@ async def test_another_method_is_refused(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/assets/index-D3Qb_s-G.js", "/healthz", "/nothing", "/api/nothing", "/ws"]
+    "path", ["/", "/assets/index-D3Qb_s-G.js", "/nothing", "/api/nothing", "/ws"]
 )
 async def test_every_answer_carries_the_security_headers(client: Client, path: str) -> None:
     async with client.get(path) as response:
