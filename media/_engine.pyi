@@ -88,7 +88,7 @@ class Engine:
         level_extension: int | None,
     ) -> None:
         """``source`` is unique in the engine. ``layers``: (rid, SSRC, SSRC of its retransmissions), high to
-        low, None where unsaid. ``nack``: the publisher answers NACK, with RTX where that has a payload type."""
+        low, None where unsaid. ``nack``: the publisher answers NACK, by RTX where that has a payload type."""
 
     def unpublish(self, peer: int, source: int) -> None: ...
     def add_slot(
@@ -108,7 +108,7 @@ class Engine:
         send_time_extension: int | None,
     ) -> None:
         """One half of a slot: (slot, media) is unique in a peer, and so are ``ssrc`` and ``rtx_ssrc``, as
-        long as it lives. ``payloads``: (codec, payload type, that of its retransmissions), each codec once."""
+        long as it lives. ``payloads``: (codec, payload type, that of retransmissions), each codec once."""
 
     def route(
         self, peer: int, slot: int, *, media: Literal["audio", "video"], source: int | None, layer: int = 0
