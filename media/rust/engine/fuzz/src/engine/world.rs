@@ -278,8 +278,8 @@ impl World {
                 came.octets[bit / 8] ^= 1 << (bit % 8);
                 came.far = None;
             }
-            2 => {
-                came.octets.truncate(at % (came.octets.len() + 1));
+            2 if !came.octets.is_empty() => {
+                came.octets.truncate(at % came.octets.len());
                 came.far = None;
             }
             3 => came.path = address(9, at as u8, false),
@@ -342,8 +342,11 @@ impl World {
         self.fed += 1;
         self.shard.handle_datagram(&mut lent, path, self.now, &mut self.out);
         self.settle(Some(&came));
-        self.recent.push_front(came);
-        self.recent.truncate(KEPT);
+        // What nobody vouches for is not kept: spoilt twice in the same way it would be good again.
+        if far.is_some() {
+            self.recent.push_front(came);
+            self.recent.truncate(KEPT);
+        }
     }
 
     /// What was put out is allowed, bounded, and readable for whom it is.
