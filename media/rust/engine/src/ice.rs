@@ -13,6 +13,8 @@ struct Pair {
     path: Path,
     /// PRIORITY of its last check: the browser's own candidate, as far as it shows.
     priority: Option<u32>,
+    /// How many restarts were before its last check's credentials.
+    generation: u64,
     checked_at: Micros,
 }
 
@@ -22,8 +24,8 @@ impl Pair {
     fn is_seen_as(&self, other: &Self) -> bool {
         let ways = [self.path, other.path];
         ways.iter().all(|path| path.connection.is_none())
-            && (self.path.socket, self.path.local, self.priority)
-                == (other.path.socket, other.path.local, other.priority)
+            && (self.path.socket, self.path.local, self.priority, self.generation)
+                == (other.path.socket, other.path.local, other.priority, other.generation)
     }
 }
 
@@ -79,6 +81,7 @@ pub struct IceLite {
     /// Those before the last restart, good until a check with the current ones nominates a pair.
     previous: Option<Credentials>,
     restarted: bool,
+    generation: u64,
     pairs: Vec<Pair>,
     nominated: Option<Path>,
 }
@@ -91,6 +94,7 @@ impl IceLite {
             current: Credentials::new(local_ufrag, local_pwd, remote_ufrag),
             previous: None,
             restarted: false,
+            generation: 0,
             pairs: Vec::new(),
             nominated: None,
         }
@@ -102,6 +106,7 @@ impl IceLite {
         let next = Credentials::new(local_ufrag, local_pwd, remote_ufrag);
         let before = std::mem::replace(&mut self.current, next);
         self.restarted = true;
+        self.generation += 1;
         self.previous.replace(before).map(|forgotten| forgotten.local_ufrag)
     }
 
@@ -135,6 +140,15 @@ impl IceLite {
         if self.nominated.is_some_and(|nominated| nominated.origin() == origin) {
             self.nominated = None;
         }
+    }
+
+    /// Drop the UDP pairs that no check has used since then, but for the nominated one, and give them.
+    pub fn drop_unchecked_since(&mut self, since: Micros) -> Vec<Path> {
+        let nominated = self.nominated;
+        let is_old = |pair: &mut Pair| {
+            pair.path.connection.is_none() && Some(pair.path) != nominated && pair.checked_at <= since
+        };
+        self.pairs.extract_if(.., is_old).map(|pair| pair.path).collect()
     }
 
     /// Answer a check that came over `path`; the answer is appended to `answer`, and nothing where none is due.
@@ -180,7 +194,8 @@ impl IceLite {
         if is_current && message.use_candidate() {
             self.restarted = false;
         }
-        let checked = Pair { path, priority: message.priority(), checked_at: now };
+        let generation = self.generation - u64::from(!is_current);
+        let checked = Pair { path, priority: message.priority(), generation, checked_at: now };
         Ok(self.remember(checked, message.use_candidate()))
     }
 

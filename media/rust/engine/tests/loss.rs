@@ -48,6 +48,9 @@ impl Line {
     }
 }
 
+/// A packet as it left, and what it was made of.
+type Published = (Vec<u8>, HeaderFields, Vec<u8>);
+
 /// Under way: when it arrives, in which order it left, to whom.
 type Flight = (i64, u64, bool, Vec<u8>);
 
@@ -62,7 +65,7 @@ struct World {
     up_back: Line,
     down_back: Line,
     /// The publisher's packets by SSRC and sequence number: protected, and for pictures plain.
-    kept: HashMap<(u32, u16), (Vec<u8>, HeaderFields, Vec<u8>)>,
+    kept: HashMap<(u32, u16), Published>,
     next_rtx: u16,
     /// By media, when each arrived at the receiver.
     arrived: HashMap<(Media, u16), i64>,
