@@ -164,6 +164,8 @@ class LiveLessons:
         self._inbox_refused += classroom.inbox.refused
         self._inbox_dropped += classroom.inbox.dropped
         lesson = classroom.lesson
+        self._inbox_refused += classroom.inbox.refused
+        self._inbox_dropped += classroom.inbox.dropped
         self._running.pop(lesson.id, None)
         if not lesson.record or self._recordings is None:
             return
@@ -189,6 +191,15 @@ class LiveLessons:
             self._recordings.finish(lesson)
         except Exception:
             log.exception("lesson %s: its recording was not finished", lesson)
+
+    def overview(self) -> Overview:
+        """What goes on at this moment."""
+        running = tuple(self._running.values())
+        return Overview(
+            tuple(classroom.overview() for classroom in running),
+            self._inbox_refused + sum(classroom.inbox.refused for classroom in running),
+            self._inbox_dropped + sum(classroom.inbox.dropped for classroom in running),
+        )
 
     # What the store says
 

@@ -37,6 +37,7 @@ CNAME = "luokkasilta"
 
 MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
 LEVEL_URI = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
+RID_URI = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
 REPAIRED_RID_URI = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"
 SEND_TIME_URI = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 
@@ -267,7 +268,7 @@ def _source(kind: SourceKind, line: sdp.SdpMedia) -> SourcePlan:
     if ssrc is None and plan.mid is None:
         _unsupported(f"source {kind.value}: neither an SSRC nor the mid extension tells its packets")
     repaired_by = None if ssrc is None or codec.rtx_payload_type is None else line.repairs.get(ssrc)
-    # The answer leaves simulcast out, so the client sends one encoding and writes no rid.
+    # The answer leaves simulcast out, so the client sends one encoding, whatever rid it may write.
     layers = (LayerPlan(LayerLevel.HIGH, rid=None, ssrc=ssrc, rtx_ssrc=repaired_by),)
     return SourcePlan(kind, line.mid or "", codec, layers, plan)
 
@@ -292,22 +293,20 @@ def _chosen(line: sdp.SdpMedia, *, sending: bool) -> tuple[Chosen, ...]:
 def _extensions(line: sdp.SdpMedia, *, sending: bool) -> tuple[ExtensionPlan, tuple[sdp.SdpExtension, ...]]:
     """The extensions in use on a line where we are ``sending`` or receiving, and how the answer says so."""
     useful = {"sendrecv", "recvonly"} if sending else {"sendrecv", "sendonly"}
-    wanted = {MID_URI, SEND_TIME_URI, LEVEL_URI if line.kind == "audio" else REPAIRED_RID_URI}
-    if sending:
-        # Our slots have one encoding, and so no rid to say.
-        wanted.discard(REPAIRED_RID_URI)
+    wanted = {MID_URI, SEND_TIME_URI}
+    if line.kind == "audio":
+        wanted.add(LEVEL_URI)
+    elif not sending:
+        # Chromium, once its camera was offered with rids, can make no later offer without these.
+        wanted |= {RID_URI, REPAIRED_RID_URI}
     found: dict[str, sdp.SdpExtension] = {}
     for extension in line.extensions:
         # Ids above 14 need the two-byte form, which the engine doesn't write.
         if extension.uri in wanted and 1 <= extension.id <= 14 and extension.direction in useful:
             found.setdefault(extension.uri, extension)
     ids = {uri: extension.id for uri, extension in found.items()}
-    plan = ExtensionPlan(
-        mid=ids.get(MID_URI),
-        repaired_rid=ids.get(REPAIRED_RID_URI),
-        level=ids.get(LEVEL_URI),
-        send_time=ids.get(SEND_TIME_URI),
-    )
+    # No layer has a rid, so the engine must not look for one: a packet with it would be no layer's.
+    plan = ExtensionPlan(mid=ids.get(MID_URI), level=ids.get(LEVEL_URI), send_time=ids.get(SEND_TIME_URI))
     answered = tuple(
         replace(extension, direction=_TURNED[extension.direction]) for extension in found.values()
     )

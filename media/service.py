@@ -16,16 +16,26 @@ import secrets
 import string
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from bridge.ports import Admission, MediaEvent, MediaRefusedError
-from bridge.values import EndpointId, Grant, LessonId, Offer, SourceRef
-from media.addresses import candidates, interface_addresses
+from bridge.values import EndpointId, Grant, LessonId, Offer, SourceKind, SourceRef
+from media.addresses import (
+    MAX_CANDIDATES,
+    Announced,
+    candidates,
+    interface_addresses,
+    parse_announced,
+    without_missing_ipv6,
+)
 from media.dtls import Certificate
 from media.engine import PacketEngine, ShardStats
 from media.negotiation import LocalParameters, negotiate
 from media.peer import MediaPeer
 from media.plan import Media
+from media.recording.layout import raw_folder, raw_name
 from media.restart import FreshIce
 from media.statistics import PeerNames, arrange
 
@@ -37,16 +47,35 @@ _UFRAG_LENGTH = 8
 _PWD_LENGTH = 24
 
 
+class RecordingUnavailableError(Exception):
+    """A lesson is to be recorded, and there is no place for it."""
+
+
 class MediaService:
     """Owns the packet engine and the DTLS certificate of the process; ``open`` makes the media of a lesson.
 
-    ``bind``: "ADDR:PORT" to hear UDP on. ``announce``: IP addresses for the answers' candidates; empty: those
-    that the sockets are bound to.
+    ``bind``: "ADDR:PORT" to hear on; a "[::]:PORT" beside others is left out where the machine has no IPv6.
+    ``announce``: what the answers' candidates name, as media.addresses.parse_announced reads it or as
+    (address, port or None); need not be local. Empty: what the sockets are bound to.
+    ``recordings``: the folder of recorded lessons; None: none can be recorded.
+    Raises ValueError for an address that is none.
     """
 
-    def __init__(self, bind: Sequence[str], announce: Sequence[str] = (), *, shards: int = 1) -> None:
-        self._engine = PacketEngine(bind, shards=shards, on_shard_failed=self._shard_failed)
-        self._announce = tuple(announce)
+    def __init__(
+        self,
+        bind: Sequence[str],
+        announce: Sequence[str | tuple[str, int | None]] = (),
+        *,
+        shards: int = 1,
+        recordings: Path | None = None,
+    ) -> None:
+        self._bind = tuple(bind)
+        self._shards = shards
+        self._engine = PacketEngine(self._bind, shards=shards, on_shard_failed=self._shard_failed)
+        self._announce = tuple(
+            parse_announced(each) if isinstance(each, str) else Announced(*each) for each in announce
+        )
+        self._recordings = recordings
         self._certificate: Certificate | None = None
         self._candidates: tuple[tuple[str, int], ...] = ()
         self._lessons: set[LessonMedia] = set()
@@ -56,12 +85,23 @@ class MediaService:
         """Raises EngineUnavailableError, or ValueError when there is no address to announce."""
         self._certificate = await asyncio.to_thread(Certificate)
         interfaces = await asyncio.to_thread(interface_addresses)
+        bind = await asyncio.to_thread(without_missing_ipv6, self._bind)
+        if bind != self._bind:
+            logger.warning("this machine has no IPv6: media on %s alone", ", ".join(bind))
+            self._engine = PacketEngine(bind, shards=self._shards, on_shard_failed=self._shard_failed)
         await self._engine.start()
         try:
-            self._candidates = candidates(self._engine.local_addresses, self._announce, interfaces)
+            found = candidates(self._engine.local_addresses, self._announce, interfaces)
         except ValueError:
             await self._engine.stop()
             raise
+        self._candidates = found[:MAX_CANDIDATES]
+        if len(found) > MAX_CANDIDATES:
+            logger.warning(
+                "%d addresses, of which clients are told the first %d; choose with --announce",
+                len(found),
+                MAX_CANDIDATES,
+            )
         logger.info("media on %s", ", ".join(f"{address} port {port}" for address, port in self._candidates))
 
     async def stop(self) -> None:
@@ -72,11 +112,18 @@ class MediaService:
             await asyncio.wait(self._goodbyes)
         await self._engine.stop()
 
-    def open(self, lesson: LessonId, sink: Callable[[MediaEvent], None]) -> LessonMedia:
-        """The media of one lesson (bridge.ports.OpenMedia)."""
+    def open(
+        self, lesson: LessonId, sink: Callable[[MediaEvent], None], *, record: bool = False
+    ) -> LessonMedia:
+        """The media of one lesson (bridge.ports.OpenMedia).
+
+        Raises RecordingUnavailableError when it is to be recorded and there is no folder, or the lesson's id
+        makes no name of one.
+        """
         if self._certificate is None:
             raise RuntimeError("the media service was not started")
-        media = LessonMedia(self, self._engine, self._certificate, lesson, sink)
+        recording = self._folder(lesson) if record else None
+        media = LessonMedia(self, self._engine, self._certificate, lesson, sink, recording=recording)
         self._lessons.add(media)
         return media
 
@@ -84,6 +131,18 @@ class MediaService:
     def candidates(self) -> tuple[tuple[str, int], ...]:
         """The (address, port) pairs that answers name."""
         return self._candidates
+
+    async def sync_recordings(self) -> None:
+        """Return when all that was recorded is on disk. Raises EngineUnavailableError."""
+        await self._engine.sync_recordings()
+
+    def _folder(self, lesson: LessonId) -> Path:
+        if self._recordings is None:
+            raise RecordingUnavailableError("there is no folder for recordings")
+        try:
+            return raw_folder(self._recordings, lesson)
+        except ValueError as exc:
+            raise RecordingUnavailableError(str(exc)) from exc
 
     async def stats(self) -> list[ShardStats]:
         """The engine's counters. Raises EngineUnavailableError."""
@@ -108,6 +167,7 @@ class MediaService:
                     "local": "192.0.2.1:10000",              the selected ICE pair
                     "remote": "198.51.100.7:51234",
                     "silent_ms": 12,                         since the last authenticated packet
+                    "round_trip_ms": 40,                     0: not measured yet
                     "counters": {"unauthenticated": 0, "replayed": 0, "key_frame_requests_sent": 1, ...},
                     "sources": {
                       "camera": {
@@ -172,8 +232,11 @@ class LessonMedia:
         certificate: Certificate,
         lesson: LessonId,
         sink: Callable[[MediaEvent], None],
+        *,
+        recording: Path | None = None,
     ) -> None:
         self.lesson = lesson
+        self._recording = recording
         self._service = service
         self._engine = engine
         self._certificate = certificate
@@ -198,6 +261,7 @@ class LessonMedia:
             lesson=self.lesson,
             endpoint=endpoint,
             negotiated=negotiated,
+            record_to=self._record_to(endpoint) if grant.teaches else None,
         )
         return Admission(
             answer=negotiated.answer,
@@ -221,7 +285,8 @@ class LessonMedia:
     def route(
         self, endpoint: EndpointId, slot: int, picture: SourceRef | None, voice: SourceRef | None
     ) -> None:
-        """Play these in a slot. A source that is not there (any more) plays as nothing.
+        """Play these in a slot. A source that is not there (any more), or whose codec the endpoint did not
+        offer for this slot, plays as nothing.
 
         Raises LookupError for an endpoint or a slot that was not admitted, ValueError for a sound in the
         place of a picture or the other way round.
@@ -237,12 +302,13 @@ class LessonMedia:
                 raise LookupError(f"endpoint {endpoint} has no {media} in slot {slot}")
         for media, ref in halves:
             if (slot, media) in peer.pictures_and_voices:
-                peer.play(slot, media, self._source_of(ref))
+                peer.play(slot, media, self._playable(peer, slot, media, ref))
 
     def dismiss(self, endpoint: EndpointId) -> None:
         """Remove the endpoint; its DTLS goodbye and its removal from the engine follow at once, in a task."""
         peer = self._peers.pop(endpoint, None)
         if peer is not None:
+            peer.stop_recording()
             self._service.see_off(peer.close())
 
     def close(self) -> None:
@@ -257,14 +323,26 @@ class LessonMedia:
         for peer in list(self._peers.values()):
             peer.lose(reason)
 
+    def _record_to(self, endpoint: EndpointId) -> Callable[[SourceKind], Path] | None:
+        if (folder := self._recording) is None:
+            return None
+        start = datetime.now(UTC)
+        return lambda kind: folder / raw_name(start, endpoint, kind.value)
+
     def names(self) -> list[PeerNames]:
         """For MediaService.statistics: who is here."""
         return [peer.names for peer in self._peers.values()]
 
-    def _source_of(self, ref: SourceRef | None) -> int | None:
+    def _playable(self, viewer: MediaPeer, slot: int, media: Media, ref: SourceRef | None) -> int | None:
+        """The source's id in the engine; None where there is none, or none that this place can play."""
         if ref is None or (publisher := self._peers.get(ref.endpoint)) is None:
             return None
-        return publisher.sources.get(ref.kind)
+        source = publisher.sources.get(ref.kind)
+        if source is None or viewer.carries(slot, media, publisher.codec_of(source)):
+            return source
+        # Nothing here transcodes, and not every browser has H.264.
+        logger.debug("lesson %s: %s can't play the codec of %s", self.lesson, viewer.names.endpoint, ref)
+        return None
 
     def _local_parameters(self) -> LocalParameters:
         return LocalParameters(

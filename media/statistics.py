@@ -42,7 +42,7 @@ def arrange(
     """The statistics of MediaService.statistics, which shows their shape.
 
     ``troubles`` are counted outside the shards. A peer that the engine doesn't count (yet, or any more) has
-    ``silent_ms`` and ``remote`` null and no counters; one that no lesson names (on its way out) is left out.
+    null for what the engine knows and no counters; one that no lesson names (on its way out) is left out.
     """
     peers = list(peers)
     counted = {peer["peer"]: peer for shard in shards for peer in shard.counters.get("peers", [])}
@@ -70,12 +70,13 @@ def arrange(
 
 
 def _peer(names: PeerNames, counted: Mapping[str, Any], refs: Mapping[int, dict[str, str]]) -> dict[str, Any]:
-    told_apart = {"peer", "remote", "silent_ms", "sources", "slots"}
+    told_apart = {"peer", "remote", "silent_ms", "round_trip_ms", "sources", "slots"}
     return {
         "state": names.state,
         "local": names.local,
         "remote": counted.get("remote"),
         "silent_ms": counted.get("silent_ms"),
+        "round_trip_ms": counted.get("round_trip_ms"),
         "counters": {name: value for name, value in counted.items() if name not in told_apart},
         "sources": {
             plan.kind.value: {

@@ -32,6 +32,9 @@ N = TypeVar("N")
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 LESSON = Lesson(LessonId("abc"), "Nyheter och medier", "RUB14", LessonState.WAITING, NOON)
 
+PATIENCE_S = 10.0
+"""How long a test waits for what should come at once."""
+
 Route = tuple[EndpointId, int, SourceRef | None, SourceRef | None]
 
 
@@ -136,8 +139,8 @@ class KeepingOutbox:
         self._posted.set()
 
     async def wait_for(self, kind: type[N]) -> N:
-        """Skips what is of another type. Raises TimeoutError after a second."""
-        async with asyncio.timeout(1):
+        """Skips what is of another type. Raises TimeoutError after PATIENCE_S."""
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 while self._taken < len(self.notices):
                     notice = self.notices[self._taken]
@@ -157,6 +160,8 @@ class MemoryStore:
 
     lessons: dict[LessonId, Lesson]
     failing: Exception | None = None
+    asked: list[set[LessonId]] = field(default_factory=list)
+    """What ``get_all`` was asked for."""
 
     async def add(self, lesson: Lesson) -> None:
         self.lessons[lesson.id] = lesson
@@ -170,6 +175,7 @@ class MemoryStore:
 
     async def get_all(self, lessons: Collection[LessonId]) -> tuple[Lesson, ...]:
         await asyncio.sleep(0)
+        self.asked.append(set(lessons))
         if self.failing is not None:
             raise self.failing
         return tuple(lesson for key, lesson in self.lessons.items() if key in lessons)
@@ -182,6 +188,13 @@ class MemoryStore:
             raise self.failing
         self.lessons[lesson] = (await self.get(lesson)).moved(state, at)
         return self.lessons[lesson]
+
+
+async def eventually(holds: Callable[[], bool]) -> None:
+    """Returns when it holds. Raises TimeoutError after PATIENCE_S."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not holds():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.02)
 
 
 _serial = itertools.count()

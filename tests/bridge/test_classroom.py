@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
-from bridge.classroom import Classroom
 from bridge.errors import ErrorCode, RefusedError
 from bridge.inbox import (
     INBOX_LIMIT,
@@ -17,12 +17,12 @@ from bridge.inbox import (
     End,
     Enter,
     Inbox,
-    Join,
     Leave,
     MediaHappened,
     Message,
     Open,
     PlaceExpired,
+    Restart,
     SnapshotWanted,
     SourceSwitched,
     Stop,
@@ -36,6 +36,7 @@ from bridge.notices import (
     Notice,
     Reason,
     Refused,
+    Restarted,
     SlotsChanged,
     Snapshot,
     Welcome,
@@ -44,22 +45,24 @@ from bridge.ports import MediaConnected, MediaLost, MediaQuiet, RecordingFailed,
 from bridge.slots import LessonRules
 from bridge.values import (
     ConnectionId,
+    Contact,
     EndpointId,
+    IceServer,
     LessonState,
     Offer,
     OfferedSlot,
     OfferedSource,
+    RecordingState,
     Role,
     SourceKind,
 )
 from bridge.values import SourceRef as Ref
+from tests.bridge.room import Room
 from tests.bridge.support import (
     LESSON,
     NOON,
+    PATIENCE_S,
     KeepingOutbox,
-    MemoryStore,
-    RecordingMedia,
-    RecordingMediaService,
     make_offer,
     make_pass,
 )
@@ -67,78 +70,12 @@ from tests.bridge.support import (
 CAMERA, MIC, SCREEN = SourceKind.CAMERA, SourceKind.MIC, SourceKind.SCREEN
 
 
-class Room:
-    """A running Classroom, and its endpoints by name."""
-
-    def __init__(self, limit: int = 1000, rules: LessonRules | None = None) -> None:
-        self.store = MemoryStore({LESSON.id: LESSON})
-        self.service = RecordingMediaService()
-        self.closed: list[Classroom] = []
-        self.classroom = Classroom(
-            LESSON,
-            store=self.store,
-            open_media=self.service.open,
-            rules=rules or LessonRules(),
-            limit=limit,
-            now=lambda: NOON,
-            on_closed=self.closed.append,
-        )
-        self.task = asyncio.create_task(self.classroom.run())
-
-    @property
-    def media(self) -> RecordingMedia:
-        return self.service.last
-
-    async def enter(
-        self, name: str, role: Role, site: str | None = None, room: str | None = None
-    ) -> Endpoint:
-        endpoint = Endpoint(self, EndpointId(name), role)
-        admitted = make_pass(role, site or name, room)
-        self.classroom.post(Enter(endpoint.connection, 1, admitted, endpoint.outbox))
-        await endpoint.outbox.wait_for(Welcome)
-        return endpoint
-
-    async def joined(
-        self, name: str, role: Role, site: str | None = None, room: str | None = None
-    ) -> Endpoint:
-        endpoint = await self.enter(name, role, site, room)
-        await endpoint.join()
-        return endpoint
-
-    async def opened(self) -> Endpoint:
-        """The lesson is live and its teacher has joined."""
-        teacher = await self.enter("kiosk", Role.KIOSK)
-        self.classroom.post(Open(teacher.connection, 2))
-        await teacher.outbox.wait_for(Done)
-        await teacher.join()
-        return teacher
-
-
-class Endpoint:
-    def __init__(self, room: Room, endpoint: EndpointId, role: Role) -> None:
-        self.id = endpoint
-        self.connection = ConnectionId(endpoint)
-        self.role = role
-        self.outbox = KeepingOutbox()
-        self._room = room
-
-    def ask_to_join(self, offer: Offer | None = None, label: str | None = None, headcount: int = 1) -> None:
-        self._room.classroom.post(Join(self.connection, 7, label, headcount, offer or make_offer(self.role)))
-
-    async def join(self) -> Joined:
-        self.ask_to_join()
-        return await self.outbox.wait_for(Joined)
-
-    async def refused(self) -> Refused:
-        return await self.outbox.wait_for(Refused)
-
-
 @pytest.fixture
 async def room() -> AsyncIterator[Room]:
     made = Room()
     yield made
     made.classroom.post(Stop())
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE_S):
         await made.task
 
 
@@ -465,6 +402,68 @@ async def test_before_its_join_a_snapshot_holds_the_lesson_only(room: Room) -> N
     room.classroom.post(SnapshotWanted(home.connection))
     snapshot = await home.outbox.wait_for(Snapshot)
     assert (snapshot.lesson.state, snapshot.members, snapshot.plan.plays) == (LessonState.LIVE, (), ())
+
+
+# What travels with it
+
+
+class OneServer:
+    """Names its endpoint and the time, so that a test sees for whom and when it was made."""
+
+    def for_endpoint(self, endpoint: EndpointId, now: float) -> tuple[IceServer, ...]:
+        return (IceServer(("turn:turn.example.fi",), f"{now:.0f}:{endpoint}", "credential"),)
+
+
+async def test_ice_servers_and_contact() -> None:
+    contact = Contact("Ring skolans kansli.", "+358 6 123 4567")
+    room = Room(ice_servers=OneServer(), contact=contact)
+    teacher = await room.opened()
+    room.classroom.post(Restart(teacher.connection, 4, "offer"))
+    servers = OneServer().for_endpoint(teacher.id, NOON.timestamp())
+    restarted = await teacher.outbox.wait_for(Restarted)
+    assert restarted == Restarted(4, "answer to offer", servers)
+    (welcome,), (joined,) = teacher.outbox.all_of(Welcome), teacher.outbox.all_of(Joined)
+    assert (welcome.ice_servers, welcome.contact, joined.ice_servers) == (servers, contact, servers)
+    teacher.is_cut()
+    assert (await teacher.resume("second")).ice_servers == servers
+    room.classroom.post(Stop())
+    await room.task
+
+
+async def test_an_ice_restart_needs_a_join_and_an_offer_that_media_takes(room: Room) -> None:
+    teacher = await room.opened()
+    home = await room.enter("home", Role.HOME)
+    room.classroom.post(Restart(home.connection, 4, "offer"))
+    assert (await home.refused()).code is ErrorCode.NOT_JOINED
+    room.classroom.post(Restart(teacher.connection, 4, "garbage"))
+    refused = await teacher.refused()
+    assert (refused.re, refused.code, refused.fatal) == (4, ErrorCode.SDP_INVALID, False)
+    assert (room.media.restarted, room.media.dismissed) == ([], [])
+
+
+async def test_a_recording_that_fails_is_told_to_all_once(caplog: pytest.LogCaptureFixture) -> None:
+    room = Room(lesson=replace(LESSON, record=True))
+    teacher = await room.opened()
+    waiting = await room.enter("waiting", Role.HOME)
+    assert waiting.outbox.all_of(Welcome)[0].recording is RecordingState.ON
+    for kind in (CAMERA, MIC):
+        room.media.sink(RecordingFailed(Ref(teacher.id, kind), "disk full"))
+    late = await room.joined("late", Role.HOME)
+    assert late.outbox.all_of(Welcome)[0].recording is RecordingState.FAILED
+    for endpoint in (teacher, waiting):
+        told = [news.recording for news in endpoint.outbox.all_of(LessonChanged)]
+        assert told.count(RecordingState.FAILED) == 1
+    assert late.outbox.all_of(Joined)[0].snapshot.recording is RecordingState.FAILED
+    assert "disk full" in the_one_error(caplog)
+    room.classroom.post(Stop())
+    await room.task
+
+
+async def test_a_lesson_that_is_not_recorded_has_no_recording_to_fail(room: Room) -> None:
+    teacher = await room.opened()
+    room.media.sink(RecordingFailed(Ref(teacher.id, CAMERA), "disk full"))
+    home = await room.joined("home", Role.HOME)
+    assert home.outbox.all_of(Welcome)[0].recording is RecordingState.OFF
 
 
 # Faults

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import linecache
 import os
 import secrets
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -89,6 +91,9 @@ class Told:
     def source_live(self, source: int, layer: int, live: bool) -> None:
         self.heard.append(("live", source, layer, live))
 
+    def recording_failed(self, source: int, text: str) -> None:
+        self.heard.append(("recording", source, text))
+
     def command_failed(self, code: str) -> None:
         self.heard.append(("failed", code))
 
@@ -157,7 +162,7 @@ async def test_commands_carry_the_plan(
             sources[0],
             vp8
             | {"mid": camera.mid, "layers": [(None, None, None)], "clock_rate": 90000}
-            | {"mid_extension": 9, "rid_extension": None, "repaired_rid_extension": 11}
+            | {"mid_extension": 9, "rid_extension": None, "repaired_rid_extension": None}
             | {"level_extension": None},
         ),
         (
@@ -173,7 +178,12 @@ async def test_commands_carry_the_plan(
             "add_slot",
             peer,
             0,
-            {"media": "video", "payloads": [("vp8", 96, 97)], "nack": True, "clock_rate": 90000}
+            {
+                "media": "video",
+                "payloads": [("vp8", 96, 97), ("h264", 108, 109)],
+                "nack": True,
+                "clock_rate": 90000,
+            }
             | {"mid": picture.mid, "ssrc": picture.ssrc, "rtx_ssrc": picture.rtx_ssrc}
             | {"mid_extension": 9, "level_extension": None, "send_time_extension": 2},
         ),
@@ -381,6 +391,26 @@ async def test_a_port_in_use_is_a_clear_error(real: PacketEngine) -> None:
     await again.stop()
     with pytest.raises(EngineUnavailableError, match="nonsense"):
         await PacketEngine(["nonsense"]).start()
+
+
+async def test_a_tcp_port_in_use_is_a_clear_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = "{}:{}".format(*taken.getsockname())
+        with pytest.raises(EngineUnavailableError, match=f"TCP {address}: "):
+            await PacketEngine([address]).start()
+
+
+async def test_tcp_is_heard_on_the_port_of_udp_and_counted(real: PacketEngine) -> None:
+    address, port = real.local_addresses[0]
+    reader, writer = await asyncio.open_connection(address, port)
+    # Not a frame of RFC 4571 that could be a datagram: the engine closes.
+    writer.write(b"GET / HTTP/1.1\r\n\r\n")
+    async with asyncio.timeout(20):
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() == b""
+    writer.close()
+    counted = real.io_counters
+    assert (counted["tcp_accepted"], counted["tcp_closed"], counted["tcp_malformed"]) == (1, 1, 1)
 
 
 async def test_after_stopping_nothing_works_and_stopping_again_does_no_harm(

@@ -10,7 +10,7 @@ from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSess
 
 from bridge.values import GRANTS, LayerLevel, Offer, OfferedSource, Role, SourceKind
 from media import sdp
-from media.negotiation import LEVEL_URI, MID_URI, REPAIRED_RID_URI, SEND_TIME_URI, negotiate
+from media.negotiation import LEVEL_URI, MID_URI, REPAIRED_RID_URI, RID_URI, SEND_TIME_URI, negotiate
 from media.plan import CodecPlan, LayerPlan, SlotHalfPlan, SourcePlan
 from tests.media.support import LOCAL, OFFERS, Recorded, recorded, recorded_named
 
@@ -101,9 +101,10 @@ def test_codecs_are_those_of_the_engine_with_what_it_knows(record: Recorded) -> 
                 assert codec.parameters == {"apt": like.parameters["apt"]}
                 assert codec.feedback == frozenset()
         known = {MID_URI, SEND_TIME_URI}
-        known.add(LEVEL_URI if line.kind == "audio" else REPAIRED_RID_URI)
-        if line.direction == "sendonly":
-            known.discard(REPAIRED_RID_URI)
+        if line.kind == "audio":
+            known.add(LEVEL_URI)
+        elif line.direction == "recvonly":
+            known |= {RID_URI, REPAIRED_RID_URI}
         uris = {extension.uri for extension in line.extensions}
         assert MID_URI in uris
         assert uris == known & {extension.uri for extension in offered[line.mid].extensions}
@@ -164,11 +165,9 @@ def test_extension_ids_are_those_of_the_offer(record: Recorded) -> None:
         assert each.extensions.send_time == ids.get(SEND_TIME_URI)
         assert each.codec.media == "audio" or each.extensions.send_time is not None
         assert each.extensions.level == (ids[LEVEL_URI] if each.codec.media == "audio" else None)
+        # No layer has a rid, so no packet is told by one.
         assert each.extensions.rid is None
-        if isinstance(each, SourcePlan):
-            assert each.extensions.repaired_rid == ids.get(REPAIRED_RID_URI)
-        else:
-            assert each.extensions.repaired_rid is None
+        assert each.extensions.repaired_rid is None
 
 
 def test_one_transport_for_all(record: Recorded) -> None:

@@ -6,11 +6,12 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Set
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from tests.e2e.kit.browser import Browser
+from tests.e2e.kit.browser import Shown
 from tests.e2e.kit.media_files import PITCHES_HZ, SOUND_RATE
 from tests.e2e.kit.picture_code import read_code
-from tests.e2e.kit.tone_bursts import find_bursts
+from tests.e2e.kit.tone_bursts import Sound, find_bursts
 
 LOOKS = 25
 EVERY_MS = 200
@@ -22,6 +23,13 @@ _LEAST_RISE = 15
 """In frames, of 10 a second and 5 s of looking."""
 _LEAST_BURSTS = 4
 """Of one a second."""
+
+
+class Viewer(Protocol):
+    """A browser, of any make."""
+
+    async def look(self, series: int, every_ms: int = ...) -> list[Shown]: ...
+    async def listen(self, seconds: float) -> Sound: ...
 
 
 @dataclass(slots=True)
@@ -37,7 +45,7 @@ class Observation:
     """By the name that the page gives: whose pictures were seen under it."""
 
 
-async def observe(browser: Browser) -> Observation:
+async def observe(browser: Viewer) -> Observation:
     """Look and listen at the same time, for LISTEN_S or a little more."""
     shown, sound = await asyncio.gather(browser.look(LOOKS, EVERY_MS), browser.listen(LISTEN_S))
     seen = Observation()

@@ -21,15 +21,17 @@ pub struct Sockets {
 /// An error names the protocol and the address.
 pub fn bind_all(bind: &[SocketAddr], shards: usize) -> io::Result<Vec<Sockets>> {
     let chosen = bind.first().is_some_and(|address| address.port() == 0);
-    let mut attempt = 1;
-    loop {
-        match try_all(bind, shards) {
-            Err(error) if chosen && attempt < ATTEMPTS && error.kind() == io::ErrorKind::AddrInUse => {
-                attempt += 1;
-            }
+    until_free(if chosen { ATTEMPTS } else { 1 }, || try_all(bind, shards))
+}
+
+fn until_free<T>(attempts: usize, mut bind: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    for _ in 1..attempts {
+        match bind() {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
             result => return result,
         }
     }
+    bind()
 }
 
 /// With several shards the port is first taken alone, because a shared port would not be refused where another
@@ -90,6 +92,24 @@ mod tests {
         assert!(error.to_string().starts_with(&format!("UDP {address}: ")), "{error}");
         drop(udp);
         assert!(bind_all(&[address], 3).is_ok());
+    }
+
+    #[test]
+    fn a_taken_port_is_tried_again_and_another_error_is_not() {
+        let mut tries = 0;
+        let mut failing = |kind: io::ErrorKind, until: usize| {
+            tries = 0;
+            let result = until_free(ATTEMPTS, || {
+                tries += 1;
+                if tries < until { Err(kind.into()) } else { Ok(()) }
+            });
+            (result.err().map(|error| error.kind()), tries)
+        };
+        assert_eq!(failing(io::ErrorKind::AddrInUse, 4), (None, 4));
+        let in_use = Some(io::ErrorKind::AddrInUse);
+        assert_eq!(failing(io::ErrorKind::AddrInUse, usize::MAX), (in_use, ATTEMPTS));
+        let denied = Some(io::ErrorKind::PermissionDenied);
+        assert_eq!(failing(io::ErrorKind::PermissionDenied, usize::MAX), (denied, 1));
     }
 
     #[test]

@@ -39,11 +39,12 @@ pub struct Turn<'a> {
     pub out: &'a mut Output,
 }
 
-/// What poll said about a connection.
+/// What poll found.
+#[derive(Default)]
 pub struct Ready {
-    id: ConnectionId,
-    readable: bool,
-    writable: bool,
+    accept: bool,
+    readable: Vec<ConnectionId>,
+    writable: Vec<ConnectionId>,
 }
 
 /// See the module.
@@ -85,21 +86,22 @@ impl Connections {
         }
     }
 
-    /// The connections that poll found something for, from the part of its answer that [`Self::watch`] asked for.
-    pub fn ready(&self, fds: &[PollFd<'_>]) -> Vec<Ready> {
-        self.open
-            .keys()
-            .zip(fds.iter().skip(self.listeners.len()))
-            .filter(|(_, fd)| !fd.revents().is_empty())
-            .map(|(&id, fd)| {
-                let flags = fd.revents();
-                Ready {
-                    id,
-                    readable: flags.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR),
-                    writable: flags.contains(PollFlags::OUT),
-                }
-            })
-            .collect()
+    /// What poll found, from the part of its answer that [`Self::watch`] asked for.
+    pub fn ready(&self, fds: &[PollFd<'_>]) -> Ready {
+        let (listeners, connections) = fds.split_at(self.listeners.len());
+        let with = |flags: PollFlags| {
+            self.open
+                .keys()
+                .zip(connections)
+                .filter(move |(_, fd)| fd.revents().intersects(flags))
+                .map(|(&id, _)| id)
+                .collect()
+        };
+        Ready {
+            accept: listeners.iter().any(|fd| !fd.revents().is_empty()),
+            readable: with(PollFlags::IN | PollFlags::HUP | PollFlags::ERR),
+            writable: with(PollFlags::OUT),
+        }
     }
 
     /// When there is something to do though nothing comes.
@@ -113,15 +115,20 @@ impl Connections {
     }
 
     /// Accept, read and expire.
-    pub fn turn(&mut self, ready: &[Ready], turn: &mut Turn<'_>) {
-        self.accept(turn);
-        for ready in ready.iter().filter(|ready| ready.writable) {
-            if let Some(connection) = self.open.get_mut(&ready.id) {
+    pub fn turn(&mut self, ready: &Ready, turn: &mut Turn<'_>) {
+        if self.rest_until.is_some_and(|until| until <= turn.now) {
+            self.rest_until = None;
+        }
+        if ready.accept {
+            self.accept(turn);
+        }
+        for &id in &ready.writable {
+            if let Some(connection) = self.open.get_mut(&id) {
                 connection.blocked = false;
-                self.written_to.push(ready.id);
+                self.written_to.push(id);
             }
         }
-        let readable: Vec<_> = ready.iter().filter(|ready| ready.readable).map(|ready| ready.id).collect();
+        let readable = &ready.readable;
         let first = if readable.is_empty() { 0 } else { self.first % readable.len() };
         self.first = first + READS_PER_TURN;
         for &id in readable[first..].iter().chain(&readable[..first]).take(READS_PER_TURN) {
@@ -184,10 +191,6 @@ impl Connections {
     }
 
     fn accept(&mut self, turn: &mut Turn<'_>) {
-        if self.rest_until.is_some_and(|until| until > turn.now) {
-            return;
-        }
-        self.rest_until = None;
         for listener in &self.listeners {
             for _ in 0..ACCEPTS_PER_TURN {
                 match listener.accept() {
@@ -254,13 +257,14 @@ impl Connections {
     }
 
     fn close(&mut self, id: ConnectionId, reason: Option<&AtomicU64>, turn: &mut Turn<'_>) {
-        if self.open.remove(&id).is_some() {
-            turn.shard.connection_closed(id);
-            count(&turn.shared.counters.tcp_closed);
-            if let Some(reason) = reason {
-                count(reason);
-            }
+        let Some(connection) = self.open.remove(&id) else { return };
+        turn.shard.connection_closed(id);
+        count(&turn.shared.counters.tcp_closed);
+        if let Some(reason) = reason {
+            count(reason);
         }
+        // Who sees it closed may look at the counters.
+        drop(connection);
     }
 }
 

@@ -89,3 +89,32 @@ fn prepare(socket: Socket) -> io::Result<Accepted> {
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(PROBE).with_interval(PROBE).with_retries(3))?;
     Ok(Accepted { stream: socket.into(), local, remote })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use socket2::SockRef;
+
+    #[test]
+    fn a_connection_does_not_block_or_wait_and_notices_a_vanished_end() {
+        let listener = Listener::bind("127.0.0.1:0".parse().expect("an address"), 3, false).expect("a port");
+        assert_eq!(listener.number(), 3);
+        assert!(listener.accept().expect("no error").is_none());
+        let to = listener.socket.local_addr().expect("bound").as_socket().expect("IP");
+        let far = TcpStream::connect(to).expect("connected");
+        let accepted = loop {
+            if let Some(accepted) = listener.accept().expect("no error") {
+                break accepted;
+            }
+        };
+        assert_eq!(accepted.local, to);
+        assert_eq!(accepted.remote, far.local_addr().expect("an address"));
+        let socket = SockRef::from(&accepted.stream);
+        assert!(socket.nonblocking().expect("an option"));
+        assert!(socket.tcp_nodelay().expect("an option"));
+        assert!(socket.keepalive().expect("an option"));
+        assert_eq!(socket.tcp_keepalive_time().expect("an option"), PROBE);
+        assert_eq!(socket.tcp_user_timeout().expect("an option"), Some(GONE));
+        assert_eq!(socket.tcp_notsent_lowat().expect("an option"), UNSENT);
+    }
+}

@@ -95,6 +95,7 @@ impl Worker {
         }
         self.with_connections(now, |connections, turn| connections.turn(&ready, turn));
         self.shard.handle_time(now, &mut self.out);
+        self.record(now);
         self.flush(now);
     }
 
@@ -109,7 +110,7 @@ impl Worker {
         act(&mut self.connections, &mut turn);
     }
 
-    fn wait(&self) -> Vec<Ready> {
+    fn wait(&self) -> Ready {
         let due =
             self.connections.next_time().map_or(self.shard.next_time(), |at| at.min(self.shard.next_time()));
         let wait_us = due.since(self.clock.now()).max(0);
@@ -125,7 +126,7 @@ impl Worker {
         // An interrupted wait is a short one.
         match poll(&mut fds, Some(&timeout)) {
             Ok(count) if count > 0 => self.connections.ready(&fds[first..]),
-            _ => Vec::new(),
+            _ => Ready::default(),
         }
     }
 
@@ -155,6 +156,14 @@ impl Worker {
             if received < BATCH {
                 return;
             }
+        }
+    }
+
+    fn record(&mut self, now: Micros) {
+        let out = &mut self.out;
+        let wanted = self.shared.recordings.append(self.number, &mut out.records, now, &mut out.events);
+        for source in wanted {
+            self.shard.want_key_frame(source);
         }
     }
 

@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub mod far;
+
 use luokkasilta_engine::command::{AddPeer, AddSlot, Command, LayerSpec, Payload, Publish, SetKeys};
 use luokkasilta_engine::event::Event;
 use luokkasilta_engine::output::{Output, Path};
