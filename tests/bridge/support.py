@@ -118,6 +118,9 @@ class RecordingMediaService:
             raise self.counters
         return self.counters
 
+    async def sync_recordings(self) -> None:
+        """Nothing is recorded here."""
+
     async def stop(self) -> None:
         self.stopped += 1
 
