@@ -3,8 +3,8 @@
     file --scan--> Segment --arrange--> Lane (segments one after another) --write--> .mkv --verify
 
 Every file is read twice, because Matroska wants to know its streams before the first frame. Memory is bounded
-by what ``frames`` and ``timeline`` let wait. Segments lie on one timeline by wall time: what was not recorded,
-between a crash and the coming back, stays a gap.
+by what ``frames`` and ``timeline`` let wait. Segments lie on one timeline by wall time: what was not
+recorded, between a crash and the coming back, stays a gap.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from media.recording.frames import LeftOut, frames
 from media.recording.layout import RAW_SUFFIX
 from media.recording.timeline import Placed, placed
 
+_OGG_FIRST, _OGG_LAST = 2, 4
 _MILLISECOND = Fraction(1, 1000)
 _ORDER = [kind.value for kind in SourceKind]
 
@@ -164,10 +165,12 @@ def arrange(segments: Iterator[Segment]) -> list[Lane]:
     return sorted(lanes, key=lambda lane: _ORDER.index(lane.kind) if lane.kind in _ORDER else len(_ORDER))
 
 
-def _play(lane: Lane) -> Iterator[Placed]:
+def _play(number: int, lane: Lane) -> Iterator[tuple[int, int, Placed]]:
+    """(capture time, number of the lane, frame), in order."""
     for segment in lane.segments:
         with RawRecording.open(segment.path) as raw:
-            yield from placed(frames(raw.head.codec, raw.entries(), LeftOut()), raw.head)
+            for each in placed(frames(raw.head.codec, raw.entries(), LeftOut()), raw.head):
+                yield each.at_us, number, each
 
 
 def _write(lanes: Sequence[Lane], path: Path) -> None:
@@ -176,7 +179,7 @@ def _write(lanes: Sequence[Lane], path: Path) -> None:
         container.metadata["creation_time"] = datetime.fromtimestamp(origin_us / 1e6, UTC).isoformat()
         streams = [_add_stream(container, lane) for lane in lanes]
         last = [-1] * len(lanes)
-        lines = [((each.at_us, number, each) for each in _play(lane)) for number, lane in enumerate(lanes)]
+        lines = [_play(number, lane) for number, lane in enumerate(lanes)]
         for at_us, number, each in heapq.merge(*lines, key=lambda entry: entry[0]):
             packet = av.Packet(each.frame.data)
             packet.stream = streams[number]
@@ -204,16 +207,17 @@ def _add_stream(container: OutputContainer, lane: Lane) -> Stream:
 
 
 def _opus_head(clock_rate: int) -> bytes:
-    """An Ogg file (RFC 7845) without sound: Opus, two channels, nothing to skip at the beginning."""
+    """An Ogg file (RFC 7845) of one silent frame: Opus, two channels, nothing to skip at the beginning."""
     head = struct.pack("<8sBBHIhB", b"OpusHead", 1, 2, 0, clock_rate, 0, 0)
     tags = struct.pack("<8sI11sI", b"OpusTags", 11, b"luokkasilta", 0)
-    return _ogg_page(head, 0, first=True) + _ogg_page(tags, 1, first=False)
+    silence = b"\xf8\xff\xfe"
+    pages = ((head, _OGG_FIRST, 0), (tags, 0, 0), (silence, _OGG_LAST, 960))
+    return b"".join(_ogg_page(packet, number, *rest) for number, (packet, *rest) in enumerate(pages))
 
 
-def _ogg_page(packet: bytes, number: int, *, first: bool) -> bytes:
+def _ogg_page(packet: bytes, number: int, flags: int, granule: int) -> bytes:
     """RFC 3533 section 6: one packet, shorter than 255 octets, in one page."""
-    page = struct.pack("<4sBBqIIIB", b"OggS", 0, 2 if first else 0, 0, 1, number, 0, 1) + bytes([len(packet)])
-    page += packet
+    page = struct.pack("<4sBBqIIIBB", b"OggS", 0, flags, granule, 1, number, 0, 1, len(packet)) + packet
     crc = 0
     for octet in page:
         crc ^= octet << 24

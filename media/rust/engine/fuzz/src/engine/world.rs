@@ -2,7 +2,7 @@
 
 use super::super::stun::{MAX_ANSWER, seal};
 use super::far::{Far, Sending, address};
-use super::lesson;
+use super::published;
 use super::steps::{Step, flag};
 use luokkasilta_engine::command::{Command, RestartIce};
 use luokkasilta_engine::event::Event;
@@ -58,7 +58,7 @@ impl World {
             out: Output::default(),
             now: Micros(1_000_000),
             fars,
-            streams: lesson::streams(),
+            streams: published::streams(),
             owners: HashMap::new(),
             recent: VecDeque::new(),
             fed: 0,
@@ -66,17 +66,17 @@ impl World {
         };
         for far in 0..world.fars.len() {
             world.connect(far);
-            for spec in lesson::sources(far) {
+            for spec in published::sources(far) {
                 world.command(Command::Publish(spec));
             }
-            for spec in lesson::slots(far) {
+            for spec in published::slots(far) {
                 world.fars[far].slots += 1;
                 world.command(Command::AddSlot(spec));
             }
         }
-        for (far, slot, media, source) in lesson::ROUTES {
+        for (far, slot, media, source) in published::ROUTES {
             let feed = Some(Feed { source, layer: 0 });
-            world.command(Command::Route { peer: lesson::id(far), slot, media, feed });
+            world.command(Command::Route { peer: published::id(far), slot, media, feed });
         }
         world
     }
@@ -144,9 +144,9 @@ impl World {
             }
             Step::Route { far, slot, source, layer } => {
                 let media = if slot & 0x80 == 0 { Media::Video } else { Media::Audio };
-                let source = lesson::SOURCES[usize::from(*source) % lesson::SOURCES.len()];
+                let source = published::SOURCES[usize::from(*source) % published::SOURCES.len()];
                 self.command(Command::Route {
-                    peer: lesson::id(far_of(*far)),
+                    peer: published::id(far_of(*far)),
                     slot: u16::from(slot & 7),
                     media,
                     feed: source.map(|source| Feed { source, layer: layer % 4 }),
@@ -168,14 +168,20 @@ impl World {
     }
 
     /// Statistics of it all, at the end.
-    pub fn end(&mut self) {
+    pub fn end(&mut self) -> serde_json::Value {
         self.shard.handle_command(Command::RequestStats(7), self.now, &mut self.out);
         let stats: Vec<_> = self.out.events.drain(..).collect();
         let [Event::Stats { ticket: 7, json, .. }] = &stats[..] else { panic!("{stats:?}") };
         let stats: serde_json::Value = serde_json::from_str(json).expect("JSON");
         assert_eq!(stats["counters"]["datagrams"].as_u64(), Some(self.fed));
+        assert_eq!(
+            stats["counters"]["refused"].as_u64(),
+            Some(0),
+            "the guard of SRTP indices had to step in"
+        );
         let there = self.fars.iter().filter(|far| far.is_there).count();
         assert_eq!(stats["peers"].as_array().map(Vec::len), Some(there));
+        stats
     }
 
     fn wait(&mut self, time: u8) {
@@ -225,14 +231,14 @@ impl World {
         }
         let mut extensions: Vec<(u8, &[u8])> = Vec::new();
         if flags & flag::MID != 0 {
-            extensions.push((lesson::MID, sending.mid.as_bytes()));
+            extensions.push((published::MID, sending.mid.as_bytes()));
         }
         if let (true, Some(rid)) = (flags & flag::RID != 0, sending.rid) {
-            let id = if sending.repairs.is_some() { lesson::REPAIRED_RID } else { lesson::RID };
+            let id = if sending.repairs.is_some() { published::REPAIRED_RID } else { published::RID };
             extensions.push((id, rid.as_bytes()));
         }
         if flags & flag::LEVEL != 0 {
-            extensions.push((lesson::LEVEL, &[30]));
+            extensions.push((published::LEVEL, &[30]));
         }
         let fields = HeaderFields {
             marker: flags & flag::MARKER != 0,
@@ -283,16 +289,16 @@ impl World {
     }
 
     fn other_command(&mut self, far: usize, which: u8, with: u8, more: u8) {
-        let peer = lesson::id(far);
+        let peer = published::id(far);
         match which {
-            0 => self.command(Command::Publish(lesson::another_source(far, with, more))),
+            0 => self.command(Command::Publish(published::another_source(far, with, more))),
             1 => {
-                let source = lesson::SOURCES[usize::from(with) % lesson::SOURCES.len()].unwrap_or(0);
+                let source = published::SOURCES[usize::from(with) % published::SOURCES.len()].unwrap_or(0);
                 self.command(Command::Unpublish(peer, source));
             }
             2 if self.fars[far].slots < MAX_SLOTS => {
                 self.fars[far].slots += 1;
-                self.command(Command::AddSlot(lesson::another_slot(far, with, more)));
+                self.command(Command::AddSlot(published::another_slot(far, with, more)));
             }
             3 => {
                 self.fars[far].is_there = false;
@@ -301,7 +307,7 @@ impl World {
             4 if !self.fars[far].is_there => {
                 let generation = self.fars[far].generation.wrapping_add(1);
                 self.fars[far] = Far::new(peer, generation);
-                lesson::begin_again(&mut self.streams, far);
+                published::begin_again(&mut self.streams, far);
                 self.connect(far);
             }
             5 => {
