@@ -1,5 +1,5 @@
-"""What stands between a browser and the server and can be disturbed: a TCP relay that cuts its connections, and
-a UDP relay that behaves as a NAT whose bindings are lost.
+"""What stands between a browser and the server and can be disturbed: a TCP relay that cuts its connections,
+and a UDP relay that behaves as a NAT whose bindings are lost.
 """
 
 from __future__ import annotations
