@@ -8,6 +8,9 @@ Everything that changes a lesson is a message, handled one at a time by the hand
 no locks. Changes of members and slots are published when the inbox is empty or after BATCH messages: a burst
 of joins costs one plan for each endpoint, not one for each pair of endpoints.
 
+An endpoint whose connection is cut keeps its place, with its media and its slots, for ``resumable_s``: it is
+shown as away, and goes on over a new connection when that brings its secret (bridge.attendance).
+
 A Classroom closes, and its media with it, when the lesson ends, when the server stops, or when the last
 endpoint has gone; then ``on_closed`` is called, in the same step. The state of the lesson is in the store by
 then, and a later endpoint gets a new Classroom.
@@ -17,13 +20,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
-from bridge.attendance import Attendance
+from bridge.attendance import Attendance, Register
 from bridge.errors import ErrorCode, RefusedError
 from bridge.inbox import (
+    ChangedElsewhere,
     Disconnected,
     End,
     Enter,
@@ -33,7 +38,10 @@ from bridge.inbox import (
     MediaHappened,
     Message,
     Open,
+    PlaceExpired,
     Request,
+    Restart,
+    Resume,
     SnapshotWanted,
     SourceSwitched,
     Stop,
@@ -49,18 +57,30 @@ from bridge.notices import (
     MembersChanged,
     Reason,
     Refused,
+    Restarted,
+    Resumed,
+    ReturnTicket,
     SlotsChanged,
     Snapshot,
     Welcome,
 )
-from bridge.ports import MediaLost, MediaRefusedError, OpenMedia
+from bridge.overview import LessonOverview, overview_of
+from bridge.ports import IceServers, MediaLost, MediaQuiet, MediaRefusedError, OpenMedia, RecordingFailed
 from bridge.slots import LessonRules, Roster, assign
-from bridge.values import EndpointId, LessonState, SlotPlay
+from bridge.values import Contact, EndpointId, IceServer, LessonState, RecordingState, SlotPlay
 
 log = logging.getLogger(__name__)
 
 BATCH = 32
 """Messages handled before changes are published, so that a stream of messages can't hold them back."""
+
+
+class NoIceServers:
+    """A server without TURN."""
+
+    def for_endpoint(self, endpoint: EndpointId, now: float) -> tuple[IceServer, ...]:
+        """None."""
+        return ()
 
 
 class Classroom:
@@ -76,33 +96,47 @@ class Classroom:
         limit: int,
         now: Callable[[], datetime],
         on_closed: Callable[[Classroom], None],
+        resumable_s: float = 30.0,
+        ice_servers: IceServers | None = None,
+        contact: Contact | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``limit``: endpoints let in at once. ``now`` gives UTC."""
+        """``limit``: endpoints let in at once. ``now`` gives UTC, ``monotonic`` seconds."""
         self._lesson = lesson
         self._store = store
         self._rules = rules
-        self._limit = limit
         self._now = now
+        self._monotonic = monotonic
         self._on_closed = on_closed
+        self._resumable_s = resumable_s
+        self._ice_servers = ice_servers or NoIceServers()
+        self._contact = contact
+        self._recording = RecordingState.ON if lesson.record else RecordingState.OFF
         self._inbox = Inbox()
-        self._media = open_media(lesson.id, lambda event: self.post(MediaHappened(event)))
-        self._present: dict[EndpointId, Attendance] = {}
+        self._register = Register(limit, resumable_s)
         self._changed: dict[EndpointId, None] = {}
         self._gone: list[EndpointId] = []
         self._revision = 0
         self._closed = False
         self._handlers: dict[type[Message], Callable[[Any], Awaitable[None]]] = {
             Enter: self._enter,
+            Resume: self._resume,
             Open: self._open,
             Join: self._join,
+            Restart: self._restart,
             SourceSwitched: self._switch_source,
             End: self._end,
             Leave: self._leave,
             Disconnected: self._disconnected,
+            PlaceExpired: self._place_expired,
             SnapshotWanted: self._snapshot_wanted,
             MediaHappened: self._media_happened,
+            ChangedElsewhere: self._changed_elsewhere,
             Stop: self._stop,
         }
+        self._media = open_media(
+            lesson.id, lambda event: self.post(MediaHappened(event)), record=lesson.record
+        )
 
     @property
     def lesson(self) -> Lesson:
@@ -112,6 +146,12 @@ class Classroom:
     def inbox(self) -> Inbox:
         """For its counters."""
         return self._inbox
+
+    def overview(self) -> LessonOverview:
+        """What goes on in it at this moment, without what people call themselves."""
+        lesson = self._lesson
+        endpoints = tuple(overview_of(attendance) for attendance in self._register)
+        return LessonOverview(lesson.id, lesson.state, self._recording, self._revision, endpoints)
 
     def post(self, message: Message) -> None:
         """Put a message in the inbox, from the event loop's thread. Raises RefusedError when it is full.
@@ -143,45 +183,140 @@ class Classroom:
         try:
             await self._handlers[type(message)](message)
         except RefusedError as refused:
-            if isinstance(message, Request):
-                self._refuse(message.endpoint, message.request, refused.code, refused.text)
+            self._answer(message, refused)
         except Exception:
-            self._fault(message)
+            attendance = self._sender(message)
+            endpoint = None if attendance is None else attendance.endpoint
+            log.exception(
+                "lesson %s endpoint %s: %s failed", self._lesson.id, endpoint, type(message).__name__
+            )
+            self._answer(message, RefusedError(ErrorCode.INTERNAL, "a fault of the server"))
 
-    def _fault(self, message: Message) -> None:
-        """To be called where an exception is handled."""
-        endpoint = None if isinstance(message, Stop) else message.endpoint
-        kind = type(message).__name__
-        log.exception("lesson %s endpoint %s: %s failed", self._lesson.id, endpoint, kind)
-        if endpoint is not None:
-            request = message.request if isinstance(message, Request) else None
-            self._refuse(endpoint, request, ErrorCode.INTERNAL, "a fault of the server")
+    def _sender(self, message: Message) -> Attendance | None:
+        """Whom a message came from or is about, when that is in the lesson."""
+        match message:
+            case MediaHappened():
+                return self._register.get(message.endpoint)
+            case Request() | Disconnected() | SnapshotWanted():
+                return self._register.connected(message.connection)
+            case PlaceExpired():
+                return self._register.cut_from(message.connection)
+            case _:
+                return None
 
-    def _refuse(self, endpoint: EndpointId, request: int | None, code: ErrorCode, text: str) -> None:
-        attendance = self._present.get(endpoint)
-        if attendance is None:
-            return
+    def _answer(self, message: Message, refused: RefusedError) -> None:
+        attendance = self._sender(message)
+        request = message.request if isinstance(message, Request) else None
+        if isinstance(message, Resume):
+            if attendance is not None:
+                self._remove(attendance)
+            if not message.outcome.done():
+                message.outcome.set_exception(refused)
+        elif attendance is not None:
+            self._refuse(attendance, request, refused.code, refused.text)
+        elif isinstance(message, Enter):
+            message.outbox.post(Refused(request, refused.code, refused.text))
+
+    def _refuse(self, attendance: Attendance, request: int | None, code: ErrorCode, text: str) -> None:
         attendance.outbox.post(Refused(request, code, text))
         if code.fatal:
-            self._remove(endpoint)
+            self._remove(attendance)
 
     def _attendance(self, message: Request) -> Attendance:
         """Who sent it. Raises RefusedError for one that was removed while its message waited."""
-        try:
-            return self._present[message.endpoint]
-        except KeyError:
-            raise RefusedError(ErrorCode.NOT_JOINED, "no longer in the lesson") from None
+        attendance = self._register.connected(message.connection)
+        if attendance is None:
+            raise RefusedError(ErrorCode.NOT_JOINED, "no longer in the lesson")
+        self._register.confirm(attendance)
+        return attendance
+
+    # Coming, going and coming back
 
     async def _enter(self, message: Enter) -> None:
-        if len(self._present) >= self._limit:
-            text = f"the lesson has its {self._limit} endpoints"
-            message.outbox.post(Refused(message.request, ErrorCode.LESSON_FULL, text))
-            return
-        self._present[message.endpoint] = Attendance(message.endpoint, message.admitted, message.outbox)
-        log.info(
-            "lesson %s endpoint %s: in, role %s", self._lesson.id, message.endpoint, message.admitted.role
+        if message.replaces is not None:
+            ghost = self._register.owner(message.replaces, message.admitted, self._monotonic())
+            if ghost is not None:
+                self._refuse(ghost, None, ErrorCode.REPLACED, "another page took its place")
+        if len(self._register) >= self._register.limit:
+            # Whoever is here comes before a place that is kept for one who may not come.
+            away = self._register.longest_cut()
+            if away is None:
+                text = f"the lesson has its {self._register.limit} endpoints"
+                raise RefusedError(ErrorCode.LESSON_FULL, text)
+            self._remove(away)
+        attendance, secret = self._register.add(message.connection, message.admitted, message.outbox)
+        endpoint = attendance.endpoint
+        log.info("lesson %s endpoint %s: in, role %s", self._lesson.id, endpoint, message.admitted.role)
+        message.outbox.post(
+            Welcome(
+                message.request,
+                endpoint,
+                message.admitted,
+                self._lesson,
+                self._recording,
+                ReturnTicket(secret, self._resumable_s),
+                self._servers(attendance),
+                self._contact,
+            )
         )
-        message.outbox.post(Welcome(message.request, message.endpoint, message.admitted, self._lesson))
+
+    async def _resume(self, message: Resume) -> None:
+        if message.outcome.cancelled():
+            return
+        now = self._monotonic()
+        attendance = self._register.owner(message.secret, message.admitted, now)
+        if attendance is None:
+            raise RefusedError(ErrorCode.RESUME_FAILED, "no place is kept for this secret")
+        if not attendance.cut:
+            attendance.outbox.post(
+                Refused(None, ErrorCode.REPLACED, "its endpoint goes on over another connection")
+            )
+        secret = self._register.resume(attendance, message.secret, message.connection, now)
+        self._show(attendance)
+        # To the old outbox: nothing may come before the answer, and its snapshot says it all.
+        self._publish()
+        if self._register.get(attendance.endpoint) is not attendance:
+            raise RefusedError(ErrorCode.RESUME_FAILED, "its place was lost just now")
+        attendance.outbox = message.outbox
+        log.info("lesson %s endpoint %s: back", self._lesson.id, attendance.endpoint)
+        message.outbox.post(
+            Resumed(
+                message.request,
+                attendance.endpoint,
+                attendance.member is not None,
+                self._snapshot(attendance),
+                ReturnTicket(secret, self._resumable_s),
+                self._servers(attendance),
+            )
+        )
+        message.outcome.set_result(None)
+
+    async def _leave(self, message: Leave) -> None:
+        attendance = self._attendance(message)
+        attendance.outbox.post(Done(message.request))
+        attendance.outbox.post(Farewell(Reason.LEFT))
+        self._remove(attendance)
+
+    async def _disconnected(self, message: Disconnected) -> None:
+        attendance = self._register.connected(message.connection)
+        if attendance is None:
+            return
+        if message.for_good:
+            self._remove(attendance)
+            return
+        log.info("lesson %s endpoint %s: cut", self._lesson.id, attendance.endpoint)
+        expiry = asyncio.get_running_loop().call_later(
+            self._resumable_s, self.post, PlaceExpired(message.connection)
+        )
+        self._register.cut(attendance, expiry)
+        self._show(attendance)
+
+    async def _place_expired(self, message: PlaceExpired) -> None:
+        attendance = self._register.cut_from(message.connection)
+        if attendance is not None:
+            self._remove(attendance)
+
+    # Requests
 
     async def _open(self, message: Open) -> None:
         attendance = self._attendance(message)
@@ -199,11 +334,11 @@ class Classroom:
             raise RefusedError(ErrorCode.LESSON_NOT_OPEN, "the teacher has not opened the lesson yet")
         check_offer(message.offer, attendance.grant)
         try:
-            admission = self._media.admit(message.endpoint, message.offer, attendance.grant)
+            admission = self._media.admit(attendance.endpoint, message.offer, attendance.grant)
         except MediaRefusedError as refused:
             raise RefusedError(ErrorCode(refused.code), refused.text) from refused
         attendance.member = member_of(
-            message.endpoint,
+            attendance.endpoint,
             attendance.admitted,
             label=message.label,
             headcount=message.headcount,
@@ -211,9 +346,17 @@ class Classroom:
             slots=admission.slots,
         )
         attendance.join_answer = (message.request, admission.answer)
-        # Last in the order of joining, however early it was let in.
-        self._present[message.endpoint] = self._present.pop(message.endpoint)
-        self._changed[message.endpoint] = None
+        self._register.put_last(attendance)
+        self._changed[attendance.endpoint] = None
+        attendance.refresh()
+
+    async def _restart(self, message: Restart) -> None:
+        attendance, member = self._joined(message)
+        try:
+            answer = self._media.restart(member.endpoint, message.sdp)
+        except MediaRefusedError as refused:
+            raise RefusedError(ErrorCode(refused.code), refused.text) from refused
+        attendance.outbox.post(Restarted(message.request, answer, self._servers(attendance)))
 
     async def _switch_source(self, message: SourceSwitched) -> None:
         attendance, member = self._joined(message)
@@ -221,7 +364,7 @@ class Classroom:
             raise RefusedError(ErrorCode.NOT_GRANTED, f"{message.kind} is not published")
         if member.plays(message.kind) is not message.on:
             attendance.member = member.switched(message.kind, message.on)
-            self._changed[message.endpoint] = None
+            self._changed[attendance.endpoint] = None
         attendance.outbox.post(Done(message.request))
 
     async def _end(self, message: End) -> None:
@@ -232,32 +375,52 @@ class Classroom:
         attendance.outbox.post(Done(message.request))
         self._close(ErrorCode.LESSON_ENDED)
 
-    async def _leave(self, message: Leave) -> None:
-        attendance = self._attendance(message)
-        attendance.outbox.post(Done(message.request))
-        attendance.outbox.post(Farewell(Reason.LEFT))
-        self._remove(message.endpoint)
-
-    async def _disconnected(self, message: Disconnected) -> None:
-        self._remove(message.endpoint)
-
     async def _snapshot_wanted(self, message: SnapshotWanted) -> None:
-        attendance = self._present.get(message.endpoint)
+        attendance = self._register.connected(message.connection)
         if attendance is not None:
             # What is still unpublished must be in it, or the news of it would carry the same revision.
             self._publish()
             attendance.outbox.post(self._snapshot(attendance))
 
+    # What happens elsewhere
+
     async def _media_happened(self, message: MediaHappened) -> None:
-        event = message.event
-        if isinstance(event, MediaLost):
-            if event.endpoint in self._present:
+        event, attendance = message.event, self._register.get(message.endpoint)
+        match event:
+            case MediaLost() if attendance is not None:
                 log.info(
                     "lesson %s endpoint %s: media lost, %s", self._lesson.id, event.endpoint, event.reason
                 )
-            self._refuse(event.endpoint, None, ErrorCode.MEDIA_FAILED, event.reason)
-        else:
-            log.debug("lesson %s: %s", self._lesson.id, event)
+                self._refuse(attendance, None, ErrorCode.MEDIA_FAILED, event.reason)
+            case MediaQuiet() if attendance is not None:
+                attendance.quiet = event.quiet
+                self._show(attendance)
+            case RecordingFailed() if self._recording is RecordingState.ON:
+                log.error(
+                    "lesson %s endpoint %s: the recording of its %s failed, %s",
+                    self._lesson.id,
+                    event.source.endpoint,
+                    event.source.kind,
+                    event.reason,
+                )
+                self._recording = RecordingState.FAILED
+                self._tell_lesson()
+            case _:
+                log.debug("lesson %s: %s", self._lesson.id, event)
+
+    async def _changed_elsewhere(self, message: ChangedElsewhere) -> None:
+        if not self._lesson.comes_before(message.lesson):
+            return
+        log.info(
+            "lesson %s: %s -> %s, by another process",
+            self._lesson.id,
+            self._lesson.state,
+            message.lesson.state,
+        )
+        self._lesson = message.lesson
+        self._tell_lesson()
+        if self._lesson.state is LessonState.ENDED:
+            self._close(ErrorCode.LESSON_ENDED)
 
     async def _stop(self, _message: Stop) -> None:
         self._close(ErrorCode.SERVER_STOPPING)
@@ -279,14 +442,26 @@ class Classroom:
             # Only possible when the lesson was ended in the store, past this Classroom.
             raise RefusedError(ErrorCode.LESSON_ENDED, "the lesson was ended elsewhere") from error
         log.info("lesson %s: %s -> %s", self._lesson.id, before, state)
-        for attendance in self._present.values():
-            attendance.outbox.post(LessonChanged(self._lesson))
+        self._tell_lesson()
 
-    def _remove(self, endpoint: EndpointId) -> None:
+    def _tell_lesson(self) -> None:
+        for attendance in self._register:
+            attendance.outbox.post(LessonChanged(self._lesson, self._recording))
+
+    def _servers(self, attendance: Attendance) -> tuple[IceServer, ...]:
+        return self._ice_servers.for_endpoint(attendance.endpoint, self._now().timestamp())
+
+    def _show(self, attendance: Attendance) -> None:
+        """Let the others see whether it is away."""
+        if attendance.refresh():
+            self._changed[attendance.endpoint] = None
+
+    def _remove(self, attendance: Attendance) -> None:
         """Forget an endpoint; its outbox has had its final notice, or its connection is gone."""
-        attendance = self._present.pop(endpoint, None)
-        if attendance is None:
+        endpoint = attendance.endpoint
+        if self._register.get(endpoint) is not attendance:
             return
+        self._register.remove(attendance)
         log.info("lesson %s endpoint %s: out", self._lesson.id, endpoint)
         self._changed.pop(endpoint, None)
         if attendance.announced:
@@ -298,29 +473,28 @@ class Classroom:
 
     # Publishing
 
-    def _members(self) -> tuple[Member, ...]:
-        """In the order of joining."""
-        return tuple(a.member for a in self._present.values() if a.member is not None)
-
     def _snapshot(self, attendance: Attendance) -> Snapshot:
         """Before its join an endpoint learns of the lesson only."""
         if attendance.member is None:
-            return Snapshot(self._lesson, (), attendance.placing.plan, self._revision)
-        return Snapshot(self._lesson, self._members(), attendance.placing.plan, self._revision)
+            members: tuple[Member, ...] = ()
+        else:
+            members = self._register.members()
+        return Snapshot(self._lesson, self._recording, members, attendance.placing.plan, self._revision)
 
     def _publish(self) -> None:
         """Make new plans, route what changed, answer joins and tell the members the news."""
         while self._changed or self._gone:
-            changed = tuple(m for e in self._changed if (m := self._present[e].member) is not None)
+            attendances = [a for e in self._changed if (a := self._register.get(e)) is not None]
+            changed = tuple(a.member for a in attendances if a.member is not None)
             gone = tuple(self._gone)
-            for member in changed:
-                self._present[member.endpoint].announced = True
+            for attendance in attendances:
+                attendance.announced = True
             self._changed.clear()
             self._gone.clear()
             self._revision += 1
             news = MembersChanged(changed, gone, self._revision)
-            roster = Roster.of(self._members())
-            for attendance in tuple(self._present.values()):
+            roster = Roster.of(self._register.members())
+            for attendance in self._register:
                 if attendance.member is None:
                     continue
                 try:
@@ -328,7 +502,7 @@ class Classroom:
                 except Exception:
                     endpoint = attendance.endpoint
                     log.exception("lesson %s endpoint %s: plan failed", self._lesson.id, endpoint)
-                    self._refuse(endpoint, None, ErrorCode.INTERNAL, "a fault of the server")
+                    self._refuse(attendance, None, ErrorCode.INTERNAL, "a fault of the server")
 
     def _tell(self, attendance: Attendance, member: Member, roster: Roster, news: MembersChanged) -> None:
         before = attendance.placing
@@ -341,7 +515,9 @@ class Classroom:
             request, answer = attendance.join_answer
             attendance.join_answer = None
             sources = tuple(member.sources)
-            attendance.outbox.post(Joined(request, answer, sources, self._snapshot(attendance)))
+            attendance.outbox.post(
+                Joined(request, answer, sources, self._snapshot(attendance), self._servers(attendance))
+            )
             return
         attendance.outbox.post(news)
         if attendance.placing.plan != before.plan:
@@ -350,7 +526,7 @@ class Classroom:
     # The end
 
     def _close_when_deserted(self) -> None:
-        if not self._present and self._inbox.empty():
+        if not len(self._register) and self._inbox.empty():
             self._close(ErrorCode.SERVER_STOPPING)  # which nobody is left to be told
 
     def _close(self, code: ErrorCode) -> None:
@@ -362,15 +538,15 @@ class Classroom:
             ErrorCode.LESSON_ENDED: "the lesson has ended",
             ErrorCode.SERVER_STOPPING: "the server stops; come back in a moment",
         }.get(code, "a fault of the server")
-        for attendance in self._present.values():
+        for attendance in self._register:
             if code is ErrorCode.LESSON_ENDED:
                 attendance.outbox.post(Farewell(Reason.LESSON_ENDED))
             else:
                 attendance.outbox.post(Refused(None, code, text))
         for message in self._inbox.drain():
-            if isinstance(message, Enter):
-                message.outbox.post(Refused(message.request, code, text))
-        self._present.clear()
+            if isinstance(message, Enter | Resume):
+                self._answer(message, RefusedError(code, text))
+        self._register.clear()
         try:
             self._media.close()
         except Exception:

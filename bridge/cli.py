@@ -1,25 +1,24 @@
-"""The command ``luokkasilta``. Each use that can't be met is one line on stderr and a code other than 0."""
+"""The command ``luokkasilta``: what may be asked of it. What it then does is in bridge/commands.py.
+
+Each use that can't be met is one line on stderr and a code other than 0.
+"""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import logging
+import os
 import re
-import signal
 import sys
-import time
+import textwrap
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn, TypeAlias, TypeVar
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
-from bridge.config import Config, parse_address, parse_ip
-from bridge.demo import run_demo
+from bridge.config import Config, parse_address, parse_announced, parse_media
 from bridge.errors import SetupError
-from bridge.lessons import Lesson, LessonStore, LessonUnknownError, new_lesson
-from bridge.program import lessons_in, running, tokens_of
-from bridge.values import LessonId, LessonState, Role
+from bridge.lessons import parse_lesson_id
+from bridge.settings import explained
+from bridge.values import Role
 
 T = TypeVar("T")
 # argparse has no public name for what add_subparsers gives.
@@ -29,29 +28,43 @@ DEFAULT_TTL_S = 3600
 FAILED = 1
 MISUSED = 2
 
+_TITLE = "Lesson"
+_COURSE = "TRIAL"
 _DEFAULTS = Config()
 _DURATION = re.compile(r"([1-9][0-9]{0,8})([smhd]?)", re.ASCII)
 _UNIT_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """Says what is wrong in one line, and knows no flag by half its name."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
-        self.exit(MISUSED, f"{self.prog}: {message}\n")
+        self.exit(MISUSED, f"{self.prog}: {' '.join(message.split())}\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0, 1 for what can't be done, 2 for what was asked in the wrong way."""
     options = _parser().parse_args(arguments)
+    # Imported when it is known what to do: the server and its libraries take a second to load.
+    from bridge import commands  # noqa: PLC0415
+
     try:
-        code: int = options.run(options)
+        code: int = getattr(commands, options.run)(options)
+        # Where stdout is a pipe that nobody reads, it shall be noticed here.
+        sys.stdout.flush()
     except SetupError as error:
         sys.stderr.write(f"luokkasilta: {error.text} ({error.code})\n")
         return FAILED
     except ValueError as error:
         sys.stderr.write(f"luokkasilta: {error}\n")
         return MISUSED
+    except BrokenPipeError:
+        # Python flushes once more at its end, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except KeyboardInterrupt:
         return 130
     return code
@@ -59,73 +72,160 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="luokkasilta", description="Classroom bridge: one lesson, live, between sites.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_servers(verbs)
+    _add_lesson(verbs)
+    _add_token(verbs)
+    recording = _add(verbs, "recording", "recording", "Make the playable file of a lesson's recording now.")
+    _add_data(recording)
+    _add_id(recording, required=True)
+    return parser
 
-    def command(
-        name: str, run: Callable[[argparse.Namespace], int], text: str, group: Group | None = None
-    ) -> argparse.ArgumentParser:
-        made = (group or commands).add_parser(name, help=text, description=text)
-        made.set_defaults(run=run)
-        made.add_argument(
-            "--data", type=Path, default=_DEFAULTS.data, metavar="FOLDER", help="data folder (%(default)s)"
-        )
-        return made
 
-    for name, run, text in (
-        ("serve", _serve, "Run the server until it is told to stop."),
-        ("demo", _demo, "Run the server with a demo lesson and a synthetic classroom in it."),
-    ):
-        made = command(name, run, text)
-        made.add_argument(
-            "--http",
-            type=_said(parse_address),
-            default=_DEFAULTS.http,
-            metavar="ADDR:PORT",
-            help="(%(default)s)",
-        )
-        made.add_argument(
-            "--media",
-            type=_said(parse_address),
-            action="append",
-            metavar="ADDR:PORT",
-            help=f"where UDP is heard; may be repeated ({_DEFAULTS.media[0]})",
-        )
-        made.add_argument(
-            "--announce",
-            type=_said(parse_ip),
-            action="append",
-            metavar="ADDR",
-            help="address that clients are told; may be repeated (those of the interfaces)",
+def _add(verbs: Group, name: str, run: str, text: str) -> _Parser:
+    """``run``: the name of its function in bridge/commands.py."""
+    made = verbs.add_parser(
+        name, help=text, description=text, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.set_defaults(run=run)
+    return made
+
+
+def _add_data(made: _Parser) -> None:
+    words = f"the data folder of the server (default: {_DEFAULTS.data}, where serve puts it too)"
+    made.add_argument("--data", type=Path, default=_DEFAULTS.data, metavar="DIR", help=words)
+
+
+def _add_id(made: _Parser, *, required: bool, words: str = "the lesson's id") -> None:
+    made.add_argument("--id", type=_said(parse_lesson_id), required=required, metavar="ID", help=words)
+
+
+def _add_servers(verbs: Group) -> None:
+    serve = _add(verbs, "serve", "serve", "Run the server until it is told to stop.")
+    demo = _add(
+        verbs,
+        "demo",
+        "demo",
+        "Run the server with a demo lesson and a synthetic classroom in it; the lesson is recorded.",
+    )
+    for made in (serve, demo):
+        _add_addresses(made)
+        made.epilog = _file_explained()
+    for flag, words in (("--certificate", "certificate chain"), ("--key", "private key of the certificate")):
+        serve.add_argument(
+            flag,
+            type=Path,
+            metavar="FILE",
+            help=f"the {words}, PEM (default: none, which will do on loopback alone: browsers give a camera "
+            "and a microphone only to https pages and to pages of the machine itself)",
         )
 
-    lesson = commands.add_parser("lesson", help="Make, list and end lessons in the data folder.")
-    verbs = lesson.add_subparsers(required=True, metavar="new|list|end")
-    new = command("new", _lesson_new, "Make a lesson and print its id.", verbs)
-    new.add_argument("--title", required=True)
-    new.add_argument("--course", required=True, help="the course's code, e.g. RUB14")
-    command(
+
+def _add_addresses(made: _Parser) -> None:
+    """Without defaults of argparse's own: what is not given here is taken from the file."""
+    media = " and ".join(map(str, _DEFAULTS.media))
+    made.add_argument(
+        "--http",
+        type=_said(parse_address),
+        metavar="ADDR:PORT",
+        help=f"where pages and WebSockets are served (default: {_DEFAULTS.http}, this machine alone, "
+        "since there is no certificate to begin with)",
+    )
+    made.add_argument(
+        "--behind-proxy",
+        action="store_true",
+        default=None,
+        help="a reverse proxy speaks TLS before the server (default: no, so an address beyond loopback "
+        "needs a certificate); then no client counts as on loopback",
+    )
+    made.add_argument(
+        "--media",
+        type=_said(parse_media),
+        action="append",
+        metavar="ADDR:PORT",
+        help=f"where sound and picture are heard, UDP and TCP; may be repeated (default: {media}, every "
+        "interface on one port, which is all that a firewall has to let in; IPv6 where the machine has it)",
+    )
+    made.add_argument(
+        "--announce",
+        type=_said(parse_announced),
+        action="append",
+        metavar="ADDR[:PORT]",
+        help="address that clients are told to send media to, with a port where that differs; may be "
+        "repeated; need not be the machine's own (default: the addresses of the interfaces, loopback last, "
+        "which is right where no address is translated)",
+    )
+    made.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help=f"folder of the database, the signing key and the recordings (default: {_DEFAULTS.data}, in the "
+        "folder that the server is started in; made when it is not there)",
+    )
+    made.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="settings in TOML; flags win over it (default: none, the settings below as they are)",
+    )
+
+
+def _file_explained() -> str:
+    lines = ["keys of the configuration file (TOML), with their defaults; paths are from the file's folder:"]
+    for key, default, words in explained():
+        lines.append(f"  {key}{f' = {default}' if default else ''}")
+        lines += textwrap.wrap(words, 100, initial_indent="        ", subsequent_indent="        ")
+    return "\n".join(lines)
+
+
+def _add_lesson(verbs: Group) -> None:
+    lesson = verbs.add_parser("lesson", help="Make, list and end lessons in the data folder.")
+    actions = lesson.add_subparsers(required=True, metavar="new|list|end")
+    new = _add(actions, "new", "lesson_new", "Make a lesson, open at once, and print its id.")
+    _add_data(new)
+    _add_id(new, required=False, words="the id it gets (default: a new one, that can be read aloud)")
+    new.add_argument("--title", default=_TITLE, help="what pages show (default: %(default)s)")
+    new.add_argument("--course", default=_COURSE, help="the course's code (default: %(default)s)")
+    new.add_argument("--waiting", action="store_true", help="the lesson waits until its teacher opens it")
+    new.add_argument(
+        "--record",
+        action="store_true",
+        help="keep the teacher's sound and pictures; every page says so (default: nothing is kept)",
+    )
+    listing = _add(
+        actions,
         "list",
-        _lesson_list,
+        "lesson_list",
         "Print id, state, course and title of every lesson, one a line, with tabs.",
-        verbs,
     )
-    end = command(
-        "end",
-        _lesson_end,
-        "End a lesson. A server that has endpoints in it notices when the last of them has gone.",
-        verbs,
-    )
-    end.add_argument("lesson", help="the lesson's id")
+    _add_data(listing)
+    _add_id(listing, required=False, words="of this lesson alone")
+    end = _add(actions, "end", "lesson_end", "End a lesson; a running server does so within a second.")
+    _add_data(end)
+    _add_id(end, required=True)
 
-    token = command("token", _token, "Print a token that lets an endpoint into a lesson.")
-    token.add_argument("--lesson", required=True, help="the lesson's id")
-    token.add_argument("--role", required=True, type=Role, choices=tuple(Role), help="%(choices)s")
-    token.add_argument("--site", required=True, help="the site's public name, e.g. Iisalmi")
+
+def _add_token(verbs: Group) -> None:
+    token = _add(verbs, "token", "token", "Print a token that lets an endpoint into a lesson.")
+    _add_data(token)
+    token.add_argument("--lesson", type=_said(parse_lesson_id), metavar="ID", help="the lesson's id")
+    token.add_argument("--role", type=Role, choices=tuple(Role), metavar="ROLE", help="%(choices)s")
+    token.add_argument(
+        "--site", help="the site's public name, e.g. Iisalmi (default: the role's, with a few letters)"
+    )
     token.add_argument("--room", help="the physical room, where several devices share one")
     token.add_argument(
-        "--ttl", type=_said(parse_duration), default=DEFAULT_TTL_S, help="90s, 15m, 12h, 7d (1h)"
+        "--operator",
+        action="store_true",
+        help="a token for /metrics and /api/statistics instead; it lets nobody into a lesson",
     )
-    return parser
+    token.add_argument(
+        "--ttl",
+        type=_said(parse_duration),
+        default=DEFAULT_TTL_S,
+        metavar="SECONDS",
+        help="how long it lets somebody in; also 15m, 12h, 7d (default: %(default)s, one lesson)",
+    )
 
 
 def _said(parse: Callable[[str], T]) -> Callable[[str], T]:
@@ -146,112 +246,6 @@ def parse_duration(text: str) -> int:
     if match is None:
         raise ValueError(f"{text!r} is not a time like 90s, 15m, 12h or 7d")
     return int(match[1]) * _UNIT_S[match[2]]
-
-
-def _config(options: argparse.Namespace) -> Config:
-    return Config(
-        http=options.http,
-        media=tuple(options.media or _DEFAULTS.media),
-        announce=tuple(options.announce or ()),
-        data=options.data,
-    )
-
-
-def _serve(options: argparse.Namespace) -> int:
-    async def serve() -> int:
-        stop = _stop_signal()
-        async with running(_config(options)) as program:
-            _say(f"Luokkasilta listens on {program.base_url} (Ctrl-C stops it)")
-            await stop.wait()
-        return 0
-
-    _log_to_stderr()
-    return asyncio.run(serve())
-
-
-def _demo(options: argparse.Namespace) -> int:
-    async def demo() -> int:
-        stop = _stop_signal()
-        async with running(_config(options)) as program:
-            await run_demo(program, _say, stop)
-        return 0
-
-    _log_to_stderr()
-    return asyncio.run(demo())
-
-
-def _lesson_new(options: argparse.Namespace) -> int:
-    async def new() -> int:
-        lesson = new_lesson(options.title, options.course, datetime.now(UTC))
-        async with lessons_in(options.data) as store:
-            await store.add(lesson)
-        _say(lesson.id)
-        return 0
-
-    return asyncio.run(new())
-
-
-def _lesson_list(options: argparse.Namespace) -> int:
-    async def show() -> int:
-        async with lessons_in(options.data) as store:
-            for lesson in await store.list():
-                _say(f"{lesson.id}\t{lesson.state}\t{lesson.course}\t{lesson.title}")
-        return 0
-
-    return asyncio.run(show())
-
-
-def _lesson_end(options: argparse.Namespace) -> int:
-    async def end() -> int:
-        async with lessons_in(options.data) as store:
-            lesson = await _known(store, options.lesson)
-            if lesson.state is LessonState.ENDED:
-                raise SetupError("lesson-ended", f"lesson {lesson.id} is over already")
-            await store.set_state(lesson.id, LessonState.ENDED, datetime.now(UTC))
-        return 0
-
-    return asyncio.run(end())
-
-
-def _token(options: argparse.Namespace) -> int:
-    async def sign() -> int:
-        async with lessons_in(options.data) as store:
-            lesson = await _known(store, options.lesson)
-        tokens = await tokens_of(options.data)
-        now = time.time()
-        _say(
-            tokens.sign(lesson.id, options.role, options.site, now=now, ttl_s=options.ttl, room=options.room)
-        )
-        return 0
-
-    return asyncio.run(sign())
-
-
-async def _known(store: LessonStore, lesson: str) -> Lesson:
-    try:
-        return await store.get(LessonId(lesson))
-    except LessonUnknownError:
-        raise SetupError("lesson-unknown", f"there is no lesson {lesson!r}") from None
-
-
-def _stop_signal() -> asyncio.Event:
-    """Set by Ctrl-C and SIGTERM from now on."""
-    stop = asyncio.Event()
-    for each in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(each, stop.set)
-    return stop
-
-
-def _say(line: str) -> None:
-    """To stdout at once, also when it is a pipe: whoever started the program waits for it."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
-def _log_to_stderr() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # What Alembic says at each start is of no use to whoever runs the server.
-    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 if __name__ == "__main__":

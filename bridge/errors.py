@@ -20,6 +20,8 @@ class ErrorCode(StrEnum):
     TOKEN_EXPIRED = "token-expired"  # noqa: S105
     LESSON_UNKNOWN = "lesson-unknown"
     LESSON_ENDED = "lesson-ended"
+    RESUME_FAILED = "resume-failed"
+    REPLACED = "replaced"
     LESSON_NOT_OPEN = "lesson-not-open"
     LESSON_FULL = "lesson-full"
     NOT_GRANTED = "not-granted"
@@ -42,6 +44,7 @@ class ErrorCode(StrEnum):
 _SURVIVABLE = frozenset(
     {
         ErrorCode.MESSAGE_INVALID,
+        ErrorCode.RESUME_FAILED,
         ErrorCode.LESSON_NOT_OPEN,
         ErrorCode.NOT_GRANTED,
         ErrorCode.NOT_JOINED,

@@ -6,8 +6,9 @@ import asyncio
 from dataclasses import dataclass
 
 from bridge.errors import ErrorCode, RefusedError
+from bridge.lessons import Lesson
 from bridge.ports import MediaEvent, Outbox, RecordingFailed, SourceLive
-from bridge.values import EndpointId, Offer, Pass, SourceKind
+from bridge.values import ConnectionId, EndpointId, Offer, Pass, SourceKind
 
 INBOX_LIMIT = 1024
 """Messages. A full second of 50 endpoints at their rate limit; a Classroom works off thousands a second."""
@@ -15,9 +16,9 @@ INBOX_LIMIT = 1024
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A message that an endpoint sent. ``request`` is the number its answer carries as ``re``."""
+    """A message that came over a connection. ``request`` is the number its answer carries as ``re``."""
 
-    endpoint: EndpointId
+    connection: ConnectionId
     request: int | None
 
 
@@ -27,6 +28,21 @@ class Enter(Request):
 
     admitted: Pass
     outbox: Outbox
+    replaces: str | None = None
+    """The secret of an endpoint that is let go for this one; one that is nobody's does no harm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume(Request):
+    """A connection showed a valid token and a secret: its endpoint goes on over this connection.
+
+    ``outcome`` is done when it is in, or gets a RefusedError. What is cancelled before has not happened.
+    """
+
+    admitted: Pass
+    outbox: Outbox
+    secret: str
+    outcome: asyncio.Future[None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +55,13 @@ class Join(Request):
     label: str | None
     headcount: int
     offer: Offer
+
+
+@dataclass(frozen=True, slots=True)
+class Restart(Request):
+    """An ICE restart; ``sdp`` is its offer."""
+
+    sdp: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +82,27 @@ class Leave(Request):
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
-    """The connection is gone, whether or not it said so before. A no-op for one that left."""
+    """The connection is gone. A no-op for one that left before, or that another took the place of.
 
-    endpoint: EndpointId
+    ``for_good``: by the client's will, as when its page was closed; otherwise its place is kept for a while.
+    """
+
+    connection: ConnectionId
+    for_good: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceExpired:
+    """The place of the endpoint that this connection was cut from was kept long enough."""
+
+    connection: ConnectionId
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotWanted:
-    """The endpoint's outbox ran over and dropped its news."""
+    """The connection's outbox ran over and dropped its news."""
 
-    endpoint: EndpointId
+    connection: ConnectionId
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +116,18 @@ class MediaHappened:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangedElsewhere:
+    """The store holds the lesson in a later state than it was in here."""
+
+    lesson: Lesson
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """The server stops."""
 
 
-Message = Request | Disconnected | SnapshotWanted | MediaHappened | Stop
+Message = Request | Disconnected | PlaceExpired | SnapshotWanted | MediaHappened | ChangedElsewhere | Stop
 
 
 class Inbox:
@@ -94,8 +135,8 @@ class Inbox:
 
     When INBOX_LIMIT messages wait, requests are refused (``server-full``, counted in ``refused``) and a
     source's coming alive is dropped (counted in ``dropped``: nothing leans on it). The rest is always taken:
-    an endpoint sends each of its departures once and asks for one snapshot at a time, so that the number of
-    endpoints bounds it.
+    an endpoint sends each of its departures once and asks for one snapshot at a time, its media falls quiet
+    once in some seconds at most, and a lesson has few states, so that the number of endpoints bounds it.
     """
 
     def __init__(self, limit: int = INBOX_LIMIT) -> None:

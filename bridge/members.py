@@ -28,6 +28,8 @@ class Member:
     counts: SlotCounts
     slots: tuple[int, ...]
     """The slot indices it receives on, ascending; those from ``counts.pairs`` on have no picture."""
+    away: bool = False
+    """Its connection is cut and its place is kept, or nothing comes from it over media."""
 
     def plays(self, kind: SourceKind) -> bool:
         """True when the source is published and switched on."""

@@ -6,13 +6,30 @@ that carried that number; the others are news.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from bridge.errors import ErrorCode
 from bridge.lessons import Lesson
 from bridge.members import Member
-from bridge.values import EndpointId, Pass, SlotPlan, SourceKind
+from bridge.values import (
+    Contact,
+    EndpointId,
+    IceServer,
+    Pass,
+    RecordingState,
+    SlotPlan,
+    SourceKind,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnTicket:
+    """What an endpoint needs to come back."""
+
+    secret: str = field(repr=False)
+    resumable_s: float
+    """How long its place is kept when its connection is cut, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +40,10 @@ class Welcome:
     endpoint: EndpointId
     admitted: Pass
     lesson: Lesson
+    recording: RecordingState
+    return_ticket: ReturnTicket
+    ice_servers: tuple[IceServer, ...]
+    contact: Contact | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +51,7 @@ class Snapshot:
     """The whole state. ``members`` in the order of joining, the receiver included."""
 
     lesson: Lesson
+    recording: RecordingState
     members: tuple[Member, ...]
     plan: SlotPlan
     revision: int
@@ -41,11 +63,32 @@ class Joined:
     answer: str
     sources: tuple[SourceKind, ...]
     snapshot: Snapshot
+    ice_servers: tuple[IceServer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The endpoint goes on over this connection. Nothing that is in ``snapshot`` is told again."""
+
+    re: int | None
+    endpoint: EndpointId
+    joined: bool
+    snapshot: Snapshot
+    return_ticket: ReturnTicket
+    ice_servers: tuple[IceServer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    re: int | None
+    answer: str
+    ice_servers: tuple[IceServer, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class LessonChanged:
     lesson: Lesson
+    recording: RecordingState
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +141,7 @@ class Farewell:
 News = Snapshot | LessonChanged | MembersChanged | SlotsChanged
 """What a slow reader may lose, because a later Snapshot says it all."""
 
-Notice = Welcome | Joined | Done | Refused | Farewell | News
+Notice = Welcome | Resumed | Joined | Restarted | Done | Refused | Farewell | News
 
 
 def is_final(notice: Notice) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bridge.notices import Notice
-from bridge.values import EndpointId, Grant, LessonId, Offer, SourceKind, SourceRef
+from bridge.values import EndpointId, Grant, IceServer, LessonId, Offer, SourceKind, SourceRef
 
 
 class MediaRefusedError(Exception):
@@ -120,6 +120,13 @@ class RecordingPort(Protocol):
 
         A no-op for a lesson of which nothing was recorded.
         """
+
+
+class IceServers(Protocol):
+    """The ICE servers that an endpoint may use besides the server's own candidates."""
+
+    def for_endpoint(self, endpoint: EndpointId, now: float) -> tuple[IceServer, ...]:
+        """Those, with credentials that are good from ``now`` (POSIX seconds) for some hours; may be none."""
 
 
 class Outbox(Protocol):

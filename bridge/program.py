@@ -1,23 +1,22 @@
 """The composition: the one file of bridge that knows signalling and media, and who starts and stops whom.
 
 start   storage -> media -> lessons -> HTTP
-stop    HTTP stops listening -> every lesson's endpoints are told ``server-stopping`` and their Classrooms
-        close -> the other connections are told -> media -> storage
+stop    no longer ready, HTTP stops listening -> every lesson's endpoints are told ``server-stopping`` and
+        their Classrooms close -> the other connections are told -> media -> storage
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
-
-from aiohttp import web
+from typing import Any, Protocol
 
 from bridge.config import Address, Config
 from bridge.errors import SetupError
@@ -26,8 +25,13 @@ from bridge.ports import OpenMedia
 from bridge.registry import LiveLessons
 from bridge.storage import SqlLessonStore, open_database, sqlite_url
 from signalling.connection import Services
-from signalling.http import Door, make_application
+from signalling.http import Door, make_application, make_runner
+from signalling.listener import Listener
+from signalling.metrics import Metrics
+from signalling.operations import Operations
 from signalling.tokens import Tokens, load_key
+from signalling.turn import TurnRest
+from signalling.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +40,9 @@ class Media(Protocol):
     """The media of the process, as the composition needs it."""
 
     async def stop(self) -> None: ...
+
+    async def statistics(self) -> dict[str, Any]:
+        """media.service.MediaService.statistics. Raises an exception when a shard does not answer."""
 
     @property
     def open(self) -> OpenMedia: ...
@@ -51,13 +58,16 @@ class Program:
     tokens: Tokens
     lessons: LiveLessons
 
+    secure: bool = False
+    """Whether it speaks TLS itself."""
+
     @property
     def base_url(self) -> str:
-        return f"http://{self.http}"
+        return f"{'https' if self.secure else 'http'}://{self.http}"
 
     @property
     def websocket_url(self) -> str:
-        return f"ws://{self.http}/ws"
+        return f"{'wss' if self.secure else 'ws'}://{self.http}/ws"
 
 
 @asynccontextmanager
@@ -66,9 +76,10 @@ async def running(config: Config, media: Media | None = None) -> AsyncIterator[P
 
     ``media``, already started, stands in for the packet engine's; it is stopped with the rest.
 
-    Raises SetupError: ``storage-unreachable``, ``storage-corrupt``, ``key-unreachable``, ``key-invalid``,
-    ``media-unavailable``, ``http-unavailable``.
+    Raises SetupError: ``http-insecure``, ``certificate-unusable``, ``storage-unreachable``,
+    ``storage-corrupt``, ``key-unreachable``, ``key-invalid``, ``media-unavailable``, ``http-unavailable``.
     """
+    tls = await _tls_of(config)
     async with AsyncExitStack() as stack:
         tokens = await tokens_of(config.data)
         store = await stack.enter_async_context(lessons_in(config.data))
@@ -81,19 +92,32 @@ async def running(config: Config, media: Media | None = None) -> AsyncIterator[P
             rules=config.rules,
             endpoints_per_lesson=config.limits.endpoints_per_lesson,
             now=lambda: datetime.now(UTC),
+            resumable_s=config.limits.resumable_s,
+            ice_servers=TurnRest(config.turn),
+            contact=config.contact,
         )
-        door = Door(Services(lessons, tokens, config.limits, time.time))
-        runner = web.AppRunner(make_application(door), access_log=None, shutdown_timeout=1.0)
+        metrics = Metrics()
+        door = Door(Services(lessons, tokens, config.limits, time.time, metrics))
+        listener = Listener(config.limits, behind_proxy=config.behind_proxy)
+        watch = Watch(store, started.statistics, lessons, door, metrics=metrics, listener=listener)
+        operations = Operations(tokens, time.time, config.behind_proxy, watch)
+        runner = make_runner(make_application(door, operations), config.limits, metrics)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         stack.push_async_callback(door.stop)
         stack.push_async_callback(lessons.stop)
-        address = await _listen(runner, config.http)
-        log.info("listening on http://%s", address)
-        yield Program(address, store, tokens, lessons)
+        assert runner.server is not None, "made by setup"
+        try:
+            address = await listener.listen(runner.server, config.http, tls)
+        except OSError as error:
+            text = f"can't listen on {config.http}: {error.strerror or error}"
+            raise SetupError("http-unavailable", text) from error
+        stack.callback(listener.close)
+        program = Program(address, store, tokens, lessons, secure=tls is not None)
+        log.info("listening on %s", program.base_url)
+        yield program
         log.info("stopping")
-        for site in tuple(runner.sites):
-            await site.stop()
+        watch.stopping = True
 
 
 @asynccontextmanager
@@ -128,12 +152,30 @@ async def _start_media(config: Config) -> Media:
     return started
 
 
-async def _listen(runner: web.AppRunner, wanted: Address) -> Address:
-    site = web.TCPSite(runner, wanted.host, wanted.port)
-    try:
-        await site.start()
-    except OSError as error:
+async def _tls_of(config: Config) -> ssl.SSLContext | None:
+    """None for plain HTTP, which only this machine, or a proxy on it, is to speak.
+
+    Raises SetupError: ``http-insecure``, ``certificate-unusable``.
+    """
+    if config.tls is None:
+        if config.http.is_loopback or config.behind_proxy:
+            return None
         raise SetupError(
-            "http-unavailable", f"can't listen on {wanted}: {error.strerror or error}"
-        ) from error
-    return Address(wanted.host, runner.addresses[0][1])
+            "http-insecure",
+            f"{config.http} is not this machine alone, and browsers give a camera and a microphone only to "
+            "https pages: give --certificate and --key, or --behind-proxy where a reverse proxy speaks TLS",
+        )
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    certificate, key = config.tls.certificate, config.tls.key
+
+    def no_password() -> str:
+        # Without this OpenSSL asks on the terminal, and a server has nobody there.
+        raise ValueError("the key has a password")
+
+    try:
+        await asyncio.to_thread(context.load_cert_chain, certificate, key, no_password)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+        text = f"the certificate {certificate} with the key {key} can't be used: {reason}"
+        raise SetupError("certificate-unusable", text) from error
+    return context

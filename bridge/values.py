@@ -12,7 +12,9 @@ from typing import NewType
 
 LessonId = NewType("LessonId", str)
 EndpointId = NewType("EndpointId", str)
-"""Names one connection of one lesson; never reused, carries no personal data."""
+"""Names one endpoint of one lesson; never reused, carries no personal data."""
+ConnectionId = NewType("ConnectionId", str)
+"""Names one WebSocket of a lesson. An endpoint is called after its first, and may come back on others."""
 
 
 class Role(StrEnum):
@@ -58,6 +60,16 @@ class LessonState(StrEnum):
     WAITING = "waiting"
     LIVE = "live"
     ENDED = "ended"
+
+
+class RecordingState(StrEnum):
+    """What everyone in a lesson is told of its recording."""
+
+    OFF = "off"
+    ON = "on"
+    """It is recorded; said before the lesson opens too, so that nobody joins unknowing."""
+    FAILED = "failed"
+    """It was to be recorded, and what is kept has a hole or has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +125,15 @@ class Pass:
 
 
 @dataclass(frozen=True, slots=True)
+class IceServer:
+    """One RTCIceServer (W3C WebRTC, section 4.2.2) with its timed credentials."""
+
+    urls: tuple[str, ...]
+    username: str
+    credential: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class OfferedSource:
     """The client's word that its m-line ``mid`` publishes ``kind``."""
 
@@ -160,3 +181,22 @@ class SlotPlan:
     """What every slot of one endpoint plays, by index."""
 
     plays: tuple[SlotPlay, ...] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnConfig:
+    """A TURN server that gives timed credentials from a shared secret (coturn: ``use-auth-secret``)."""
+
+    urls: tuple[str, ...]
+    """As an RTCIceServer takes them, e.g. "turns:turn.example.fi:443?transport=tcp"."""
+    secret: str = field(repr=False)
+    ttl_s: int
+    """How long a credential is good, seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """What to do when nothing works: a client keeps it for when there is no line."""
+
+    text: str
+    phone: str

@@ -21,7 +21,8 @@ class EngineError(Exception):
 @final
 class Engine:
     def __new__(cls, bind: Sequence[str], *, shards: int = 1) -> Self:
-        """Bind one UDP port on each "ADDR:PORT" and start the threads. Raises EngineError."""
+        """Bind a UDP and a TCP port of one number on each "ADDR:PORT" and start the threads. Raises EngineError,
+        which names the protocol and the address."""
 
     @property
     def local_addresses(self) -> list[tuple[str, int]]:
@@ -35,7 +36,12 @@ class Engine:
     def shards(self) -> int: ...
     @property
     def io_counters(self) -> list[tuple[str, int]]:
-        """Datagrams sent and dropped by all threads, by reason, and what became of recordings."""
+        """Datagrams sent and dropped, TCP connections taken, refused and closed, by reason, of all threads, and what
+        became of recordings.
+
+        They only grow; tcp_accepted - tcp_closed are open. Meanings: media/rust/engine/src/io/counters.rs.
+        """
+
     def add_peer(
         self,
         peer: int,
@@ -112,8 +118,8 @@ class Engine:
         """What plays in that half; ``layer`` indexes the source's layers. Pictures switch at a key frame."""
 
     def record(self, peer: int, source: int, path: Path | None, *, kind: str = "") -> None:
-        """Append the best layer of the source to a new file at ``path`` (media/recording/FORMAT.md) from now on;
-        None ends it. Its folder is made. ``kind`` is written into the file, at most 32 octets."""
+        """Append the best layer of the source to a new file at ``path`` (media/recording/FORMAT.md) from now
+        on; None ends it. Its folder is made. ``kind`` is written into the file, at most 32 octets."""
 
     def sync_recordings(self, ticket: int) -> None:
         """Answered by one RecordingsSynced event per shard, when all that came before is on disk."""

@@ -100,8 +100,8 @@ class _StatsRequest:
 class PacketEngine:
     """Owns the native engine and hands its events out. Who closes: whoever called ``start`` calls ``stop``.
 
-    ``bind``: "ADDR:PORT" to hear UDP on. ``on_shard_failed`` is called when a shard's thread has ended by a
-    fault: nothing works in that shard any more.
+    ``bind``: "ADDR:PORT" to hear UDP and TCP on. ``on_shard_failed`` is called when a shard's thread has
+    ended by a fault: nothing works in that shard any more.
     """
 
     def __init__(
@@ -173,12 +173,12 @@ class PacketEngine:
 
     @property
     def local_addresses(self) -> list[tuple[str, int]]:
-        """Where UDP is heard, with the port that the kernel chose where 0 was asked for."""
+        """Where UDP and TCP are heard, with the port that the kernel chose where 0 was asked for."""
         return self._running().local_addresses
 
     @property
     def io_counters(self) -> dict[str, int]:
-        """Datagrams sent and dropped by all threads, by reason, and what became of recordings."""
+        """Datagrams sent and dropped, TCP connections taken, refused and closed, recordings: by reason."""
         return dict(self._running().io_counters)
 
     def shard_of(self, lesson: LessonId) -> int:

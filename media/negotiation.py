@@ -18,9 +18,8 @@ from typing import NoReturn
 from bridge.ports import MediaRefusedError
 from bridge.values import Grant, LayerLevel, Offer, SourceKind
 from media import sdp
+from media.codecs import Chosen, choose
 from media.plan import (
-    CodecName,
-    CodecPlan,
     DtlsPlan,
     ExtensionPlan,
     Fingerprint,
@@ -38,6 +37,8 @@ CNAME = "luokkasilta"
 
 MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
 LEVEL_URI = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
+RID_URI = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
+REPAIRED_RID_URI = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"
 SEND_TIME_URI = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 
 # bit/s. A 720p camera with room to spare; a document camera and a screen want sharp text rather than motion.
@@ -55,9 +56,6 @@ _UFRAG = re.compile(r"[A-Za-z0-9+/]{4,256}")
 _PWD = re.compile(r"[A-Za-z0-9+/]{22,256}")
 _SHA256 = re.compile(r"[0-9A-F]{2}(:[0-9A-F]{2}){31}")
 
-# What the engine can answer or make use of today: key frame requests and REMB.
-_FEEDBACK = frozenset({"ccm fir", "nack pli", "goog-remb"})
-_OPUS_PARAMETERS = ("minptime", "useinbandfec")
 _TURNED: dict[sdp.Direction, sdp.Direction] = {
     "sendrecv": "sendrecv",
     "sendonly": "recvonly",
@@ -74,7 +72,7 @@ class LocalParameters:
     ice_pwd: str
     fingerprints: tuple[Fingerprint, ...]
     candidates: tuple[tuple[str, int], ...]
-    """Announced (address, port) pairs, the best first."""
+    """Announced (address, port) pairs, the best first; each is reached over UDP and over TCP."""
     ssrc_base: int
     """The first SSRC to give to a slot half; the next ones count up from it, past those the offer uses."""
     session_id: int
@@ -82,11 +80,30 @@ class LocalParameters:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoteTransport:
+    """The other end of the one transport: ICE credentials (RFC 8839) and DTLS certificates (RFC 8122)."""
+
+    ufrag: str
+    pwd: str
+    fingerprints: tuple[Fingerprint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What offer and answer settled: all that an ICE restart must leave as it is (media.restart)."""
+
+    session: sdp.AnswerSession
+    """The last answer, with the m-lines as first offered."""
+    remote: RemoteTransport
+
+
+@dataclass(frozen=True, slots=True)
 class Negotiated:
-    """The SDP answer and what the engine has to do."""
+    """The SDP answer, what the engine has to do, and what a restart has to keep."""
 
     answer: str
     plan: PeerPlan
+    agreement: Agreement
 
 
 def negotiate(offer: Offer, grant: Grant, local: LocalParameters) -> Negotiated:
@@ -103,28 +120,27 @@ def negotiate(offer: Offer, grant: Grant, local: LocalParameters) -> Negotiated:
     lines = {line.mid: line for line in session.media if line.mid is not None}
     bundle = _check_bundle(offer, session, lines)
     sources = tuple(_source(source.kind, _claimed(lines, source.mid)) for source in offer.sources)
-    taken = [ssrc for line in session.media for ssrc in line.ssrcs]
+    taken = [ssrc for line in session.media for ssrc in {*line.ssrcs, *line.repairs, *line.repairs.values()}]
     if len(set(taken)) != len(taken):
         _invalid("an SSRC on two m-lines")
     ssrcs = _fresh_ssrcs(local.ssrc_base, set(taken))
     slots = tuple(
         SlotPlan(
             index=slot.index,
-            picture=None
-            if slot.picture is None
-            else _half("video", _claimed(lines, slot.picture), next(ssrcs)),
-            voice=_half("audio", _claimed(lines, slot.voice), next(ssrcs)),
+            picture=None if slot.picture is None else _half("video", _claimed(lines, slot.picture), ssrcs),
+            voice=_half("audio", _claimed(lines, slot.voice), ssrcs),
         )
         for slot in sorted(offer.slots, key=lambda slot: slot.index)
     )
-    _check_bundled_numbers(sources, slots)
 
     answers = _answers(session, bundle, sources, slots)
-    accepted = {answer.offered.mid for answer in answers if answer.codec is not None}
+    _check_bundled_numbers(answers)
+    accepted = {answer.offered.mid for answer in answers if answer.codecs}
     answered_bundle = tuple(mid for mid in bundle if mid in accepted)
-    ice, dtls = _transport(lines[answered_bundle[0]], session, local)
+    remote = transport(lines[answered_bundle[0]], session)
     answer = sdp.AnswerSession(
         session_id=local.session_id,
+        version=1,
         cname=CNAME,
         bundle=answered_bundle,
         ice_ufrag=local.ice_ufrag,
@@ -134,7 +150,12 @@ def negotiate(offer: Offer, grant: Grant, local: LocalParameters) -> Negotiated:
         media=answers,
     )
     bitrate = sum(_BITRATE[source.kind] for source in sources)
-    return Negotiated(sdp.build(answer), PeerPlan(ice, dtls, sources, slots, bitrate))
+    ice = IcePlan(local.ice_ufrag, local.ice_pwd, remote.ufrag)
+    return Negotiated(
+        sdp.build(answer),
+        PeerPlan(ice, DtlsPlan(remote.fingerprints), sources, slots, bitrate),
+        Agreement(answer, remote),
+    )
 
 
 def _invalid(text: str) -> NoReturn:
@@ -209,19 +230,19 @@ def _check_bundle(offer: Offer, session: sdp.SdpSession, lines: dict[str, sdp.Sd
     return bundle
 
 
-def _check_bundled_numbers(sources: tuple[SourcePlan, ...], slots: tuple[SlotPlan, ...]) -> None:
-    """One payload type means one codec in a BUNDLE group (RFC 9143 section 9.1.1)."""
-    meanings: dict[int, CodecName] = {}
-    codecs = [source.codec for source in sources] + [half.codec for slot in slots for half in slot.halves]
-    for codec in codecs:
-        if meanings.setdefault(codec.payload_type, codec.name) != codec.name:
+def _check_bundled_numbers(answers: tuple[sdp.AnswerMedia, ...]) -> None:
+    """One payload type means one thing in a BUNDLE group (RFC 9143 section 9.1.1)."""
+    meanings: dict[int, tuple[str | None, ...]] = {}
+    for codec in (codec for answer in answers for codec in answer.codecs):
+        profile = codec.parameters.get("profile-level-id")
+        # The level isn't part of it: the answer gives each direction its own.
+        meaning = (codec.name, codec.parameters.get("apt"), profile and profile[:4].lower())
+        if meanings.setdefault(codec.payload_type, meaning) != meaning:
             _invalid("a payload type with two meanings in one BUNDLE group")
 
 
-def _transport(
-    tagged: sdp.SdpMedia, session: sdp.SdpSession, local: LocalParameters
-) -> tuple[IcePlan, DtlsPlan]:
-    """The credentials of the one transport: those of the first m-line of the group that isn't refused."""
+def transport(tagged: sdp.SdpMedia, session: sdp.SdpSession) -> RemoteTransport:
+    """That of the first m-line of the group that isn't refused. Raises MediaRefusedError."""
     if session.ice_lite:
         _unsupported("two ICE-lite agents can't find each other")
     if tagged.ice_ufrag is None or tagged.ice_pwd is None:
@@ -234,65 +255,57 @@ def _transport(
         _invalid("a malformed fingerprint")
     if tagged.dtls_role == "server":
         _unsupported("setup:passive, but the server is passive itself")
-    ice = IcePlan(local.ice_ufrag, local.ice_pwd, tagged.ice_ufrag)
-    return ice, DtlsPlan(tagged.fingerprints)
+    return RemoteTransport(tagged.ice_ufrag, tagged.ice_pwd, tagged.fingerprints)
 
 
 def _source(kind: SourceKind, line: sdp.SdpMedia) -> SourcePlan:
     media: Media = "video" if kind.is_picture else "audio"
     if line.kind != media or line.direction not in {"sendonly", "sendrecv"}:
         _invalid(f"source {kind.value}: its m-line does not send {media}")
+    codec = _chosen(line, sending=False)[0].plan
     plan, _ = _extensions(line, sending=False)
     ssrc = line.ssrcs[0] if line.ssrcs else None
     if ssrc is None and plan.mid is None:
         _unsupported(f"source {kind.value}: neither an SSRC nor the mid extension tells its packets")
-    # The answer leaves simulcast out, so the client sends one encoding and writes no rid.
-    layers = (LayerPlan(LayerLevel.HIGH, rid=None, ssrc=ssrc),)
-    return SourcePlan(kind, line.mid or "", _codec_plan(line, media), layers, plan)
+    repaired_by = None if ssrc is None or codec.rtx_payload_type is None else line.repairs.get(ssrc)
+    # The answer leaves simulcast out, so the client sends one encoding, whatever rid it may write.
+    layers = (LayerPlan(LayerLevel.HIGH, rid=None, ssrc=ssrc, rtx_ssrc=repaired_by),)
+    return SourcePlan(kind, line.mid or "", codec, layers, plan)
 
 
-def _half(media: Media, line: sdp.SdpMedia, ssrc: int) -> SlotHalfPlan:
+def _half(media: Media, line: sdp.SdpMedia, ssrcs: Iterator[int]) -> SlotHalfPlan:
     if line.kind != media or line.direction != "recvonly":
         _invalid(f"m-line {line.mid} is no place to receive {media}")
+    codecs = tuple(chosen.plan for chosen in _chosen(line, sending=True))
     plan, _ = _extensions(line, sending=True)
-    return SlotHalfPlan(line.mid or "", (_codec_plan(line, media),), ssrc, plan)
+    repaired = any(codec.rtx_payload_type is not None for codec in codecs)
+    return SlotHalfPlan(line.mid or "", codecs, next(ssrcs), plan, next(ssrcs) if repaired else None)
 
 
-def _codec_plan(line: sdp.SdpMedia, media: Media) -> CodecPlan:
-    codec = _codec(line)
-    if codec is None:
-        _unsupported(f"m-line {line.mid} is without {'VP8' if media == 'video' else 'Opus'}")
-    name: CodecName = "vp8" if media == "video" else "opus"
-    return CodecPlan(name, codec.payload_type, codec.clock_rate)
-
-
-def _codec(line: sdp.SdpMedia) -> sdp.SdpCodec | None:
-    """The codec as we answer it: feedback and parameters cut down to what we know."""
-    wanted = {"video": ("vp8", 90000, None), "audio": ("opus", 48000, 2)}.get(line.kind)
-    for codec in line.codecs:
-        # With rtcp-mux the payload types 64 to 95 read as RTCP (RFC 5761 section 4).
-        if (codec.name, codec.clock_rate, codec.channels) != wanted or 64 <= codec.payload_type <= 95:
-            continue
-        if str(codec.payload_type) in line.formats:
-            parameters = {
-                name: value
-                for name in (_OPUS_PARAMETERS if codec.name == "opus" else ())
-                if (value := codec.parameters.get(name)) is not None and value.isdecimal() and len(value) < 6
-            }
-            return replace(codec, feedback=codec.feedback & _FEEDBACK, parameters=parameters)
-    return None
+def _chosen(line: sdp.SdpMedia, *, sending: bool) -> tuple[Chosen, ...]:
+    found = choose(line, sending=sending)
+    if not found:
+        wanted = "VP8 and constrained baseline H.264" if line.kind == "video" else "Opus"
+        _unsupported(f"m-line {line.mid} is without {wanted}")
+    return found
 
 
 def _extensions(line: sdp.SdpMedia, *, sending: bool) -> tuple[ExtensionPlan, tuple[sdp.SdpExtension, ...]]:
     """The extensions in use on a line where we are ``sending`` or receiving, and how the answer says so."""
     useful = {"sendrecv", "recvonly"} if sending else {"sendrecv", "sendonly"}
-    wanted = (MID_URI, LEVEL_URI, SEND_TIME_URI) if line.kind == "audio" else (MID_URI, SEND_TIME_URI)
+    wanted = {MID_URI, SEND_TIME_URI}
+    if line.kind == "audio":
+        wanted.add(LEVEL_URI)
+    elif not sending:
+        # Chromium, once its camera was offered with rids, can make no later offer without these.
+        wanted |= {RID_URI, REPAIRED_RID_URI}
     found: dict[str, sdp.SdpExtension] = {}
     for extension in line.extensions:
         # Ids above 14 need the two-byte form, which the engine doesn't write.
         if extension.uri in wanted and 1 <= extension.id <= 14 and extension.direction in useful:
             found.setdefault(extension.uri, extension)
     ids = {uri: extension.id for uri, extension in found.items()}
+    # No layer has a rid, so the engine must not look for one: a packet with it would be no layer's.
     plan = ExtensionPlan(mid=ids.get(MID_URI), level=ids.get(LEVEL_URI), send_time=ids.get(SEND_TIME_URI))
     answered = tuple(
         replace(extension, direction=_TURNED[extension.direction]) for extension in found.values()
@@ -320,6 +333,7 @@ def _answers(
     sending = {
         half.mid: sdp.AnswerStream(
             half.ssrc,
+            half.rtx_ssrc,
             f"slot-{slot.index}",
             f"slot-{slot.index}-{'picture' if half is slot.picture else 'voice'}",
         )
@@ -330,13 +344,19 @@ def _answers(
     def answer(line: sdp.SdpMedia) -> sdp.AnswerMedia:
         if line.mid in receiving:
             _, extensions = _extensions(line, sending=False)
-            return sdp.AnswerMedia(line, "recvonly", _codec(line), extensions)
+            return sdp.AnswerMedia(line, "recvonly", _described(line, sending=False), extensions)
         if line.mid in sending:
             _, extensions = _extensions(line, sending=True)
-            return sdp.AnswerMedia(line, "sendonly", _codec(line), extensions, sending[line.mid])
+            return sdp.AnswerMedia(
+                line, "sendonly", _described(line, sending=True), extensions, sending[line.mid]
+            )
         # Nobody named it. An inactive line keeps its transceiver; a refused one would stop it for good.
         off = line.port == 0 and not line.bundle_only
         fits = line.mid in bundle and line.rtcp_mux and line.profile in _PROFILES and not off
-        return sdp.AnswerMedia(line, codec=_codec(line) if fits else None)
+        return sdp.AnswerMedia(line, codecs=_described(line, sending=False) if fits else ())
 
     return tuple(answer(line) for line in session.media)
+
+
+def _described(line: sdp.SdpMedia, *, sending: bool) -> tuple[sdp.SdpCodec, ...]:
+    return tuple(codec for chosen in choose(line, sending=sending) for codec in chosen.described)

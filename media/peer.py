@@ -12,11 +12,22 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from bridge.ports import MediaConnected, MediaEvent, MediaLost, MediaQuiet, RecordingFailed, SourceLive
+from bridge.ports import (
+    MediaConnected,
+    MediaEvent,
+    MediaLost,
+    MediaQuiet,
+    MediaRefusedError,
+    RecordingFailed,
+    SourceLive,
+)
 from bridge.values import EndpointId, LessonId, SourceKind, SourceRef
 from media.dtls import Certificate, DtlsFailedError, DtlsPeer, SrtpKeys
 from media.engine import EngineUnavailableError, PacketEngine
-from media.plan import Media, PeerPlan
+from media.negotiation import Negotiated
+from media.plan import CodecName, Media, SourcePlan
+from media.restart import FreshIce, restart
+from media.statistics import PeerNames
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +66,7 @@ class MediaPeer:
         *,
         lesson: LessonId,
         endpoint: EndpointId,
-        plan: PeerPlan,
+        negotiated: Negotiated,
         record_to: Callable[[SourceKind], Path] | None = None,
     ) -> None:
         """Create the peer, its sources and its slots in the engine. Raises EngineUnavailableError.
@@ -65,20 +76,24 @@ class MediaPeer:
         self._engine = engine
         self._sink = sink
         self._name = f"lesson {lesson} endpoint {endpoint}"
+        self._lesson = lesson
         self._endpoint = endpoint
+        self._agreement = negotiated.agreement
         self._state = PeerState.JOINING
-        self._kinds: dict[int, SourceKind] = {}
+        plan = negotiated.plan
+        self._local: str | None = None
+        self._plans: dict[int, SourcePlan] = {}
         self._live: dict[int, set[int]] = {}
         self._recorded: set[int] = set()
-        self._playing: dict[tuple[int, Media], int | None] = {
-            (slot.index, half.codec.media): None for slot in plan.slots for half in slot.halves
-        }
+        halves = {(slot.index, half.codec.media): half for slot in plan.slots for half in slot.halves}
+        self._playing: dict[tuple[int, Media], int | None] = dict.fromkeys(halves)
+        self._carried = {key: {codec.name for codec in half.codecs} for key, half in halves.items()}
         self._dtls = DtlsPeer(certificate, plan.dtls, send=self._send_dtls, on_keys=self._keys_agreed)
         self.peer = engine.add_peer(self, plan, shard=engine.shard_of(lesson))
         try:
             for source in plan.sources:
                 number = engine.publish(self.peer, source)
-                self._kinds[number] = source.kind
+                self._plans[number] = source
                 if record_to is not None:
                     engine.record(self.peer, number, record_to(source.kind), kind=source.kind.value)
                     self._recorded.add(number)
@@ -87,7 +102,7 @@ class MediaPeer:
         except EngineUnavailableError:
             self._remove()
             raise
-        self.sources = {kind: source for source, kind in self._kinds.items()}
+        self.sources = {plan.kind: source for source, plan in self._plans.items()}
         """The engine's source ids by kind."""
         self._life = asyncio.get_running_loop().create_task(self._live_on(), name=f"dtls {endpoint}")
 
@@ -96,9 +111,24 @@ class MediaPeer:
         return self._state
 
     @property
+    def names(self) -> PeerNames:
+        """What the engine's numbers of this peer stand for, for statistics."""
+        return PeerNames(
+            self.peer, self._lesson, self._endpoint, self._state.value, self._local, dict(self._plans)
+        )
+
+    @property
     def pictures_and_voices(self) -> frozenset[tuple[int, Media]]:
         """The slot halves that exist, as (index, media)."""
         return frozenset(self._playing)
+
+    def carries(self, slot: int, media: Media, codec: CodecName) -> bool:
+        """True if a slot half can play this codec."""
+        return codec in self._carried[slot, media]
+
+    def codec_of(self, source: int) -> CodecName:
+        """In which codec one of its ``sources`` is published."""
+        return self._plans[source].codec.name
 
     def play(self, slot: int, media: Media, source: int | None) -> None:
         """Play a source in a slot half, or nothing. A no-op for what plays already."""
@@ -109,6 +139,21 @@ class MediaPeer:
             self._engine.route(self.peer, slot, media, source)
         except EngineUnavailableError as exc:
             self.lose(f"the packet engine takes no commands: {exc}")
+
+    def restart(self, text: str, fresh: FreshIce) -> str:
+        """Answer the offer of an ICE restart. Media goes on over the old path until the new one is there.
+
+        Raises MediaRefusedError for another offer than that, also of a peer that is lost already, and
+        EngineUnavailableError; either way everything stays as it was.
+        """
+        if self._state not in {PeerState.JOINING, PeerState.CONNECTED}:
+            raise MediaRefusedError("not-joined", "its media is lost")
+        restarted = restart(self._agreement, text, fresh)
+        if restarted.ice is not None:
+            self._engine.restart_ice(self.peer, restarted.ice)
+            logger.info("%s: ICE restart", self._name)
+        self._agreement = restarted.agreement
+        return restarted.answer
 
     def lose(self, reason: str) -> None:
         """Say MediaLost, unless it was said before or the peer is closed."""
@@ -149,6 +194,7 @@ class MediaPeer:
 
     def pair_selected(self, local: str, remote: str) -> None:
         logger.debug("%s: ICE pair %s %s", self._name, local, remote)
+        self._local = local
 
     def fell_silent(self) -> None:
         self.lose("no packet for the consent time")
@@ -158,8 +204,8 @@ class MediaPeer:
             self._sink(MediaQuiet(self._endpoint, quiet))
 
     def source_live(self, source: int, layer: int, live: bool) -> None:
-        kind = self._kinds.get(source)
-        if kind is None or self._state is PeerState.CLOSED:
+        plan = self._plans.get(source)
+        if plan is None or self._state is PeerState.CLOSED:
             return
         layers = self._live.setdefault(source, set())
         before = bool(layers)
@@ -168,14 +214,14 @@ class MediaPeer:
         else:
             layers.discard(layer)
         if bool(layers) != before:
-            self._sink(SourceLive(SourceRef(self._endpoint, kind), live))
+            self._sink(SourceLive(SourceRef(self._endpoint, plan.kind), live))
 
     def recording_failed(self, source: int, text: str) -> None:
-        kind = self._kinds.get(source)
-        if kind is None or self._state is PeerState.CLOSED:
+        plan = self._plans.get(source)
+        if plan is None or self._state is PeerState.CLOSED:
             return
-        logger.error("%s: the recording of its %s: %s", self._name, kind.value, text)
-        self._sink(RecordingFailed(SourceRef(self._endpoint, kind), text))
+        logger.error("%s: the recording of its %s: %s", self._name, plan.kind.value, text)
+        self._sink(RecordingFailed(SourceRef(self._endpoint, plan.kind), text))
 
     def command_failed(self, code: str) -> None:
         if code in _HARMLESS or self._state is PeerState.CLOSED:

@@ -42,7 +42,8 @@ class CodecPlan:
 class ExtensionPlan:
     """The negotiated ids (1 to 14) of the header extensions that the engine reads or writes, or ``None``.
 
-    ``mid``: RFC 9143. ``rid``, ``repaired_rid``: RFC 8852. ``level``: audio level, RFC 6464. ``send_time``: abs-send-time.
+    ``mid``: RFC 9143. ``rid``, ``repaired_rid``: RFC 8852. ``level``: audio level, RFC 6464.
+    ``send_time``: abs-send-time.
     """
 
     mid: int | None = None

@@ -27,7 +27,15 @@ MAX_CHARACTERS = 200_000
 MAX_MEDIA = 64
 # aiortc looks each ssrc and fmtp up in a list, so the work grows with the square of their number. A browser
 # that offers every codec it has stays below 60 of each on an m-line.
-_MAX_LINES_OF = {"rtpmap": 128, "fmtp": 128, "ssrc": 128, "fingerprint": 16, "extmap": 64, "rid": 16}
+_MAX_LINES_OF = {
+    "rtpmap": 128,
+    "fmtp": 128,
+    "ssrc": 128,
+    "ssrc-group": 64,
+    "fingerprint": 16,
+    "extmap": 64,
+    "rid": 16,
+}
 
 # Read here, or of no use to a server that sends no checks (candidates): aiortc needn't see them.
 _NOT_FOR_AIORTC = frozenset({"candidate", "extmap", "rtcp-fb", "rid", "simulcast"})
@@ -78,7 +86,9 @@ class SdpMedia:
     codecs: tuple[SdpCodec, ...]
     extensions: tuple[SdpExtension, ...]
     ssrcs: tuple[int, ...]
-    """Primary streams in the order of the text: the second of a FID pair (RFC 4588) is left out."""
+    """Primary streams in the order of the text: the second of a FID pair is left out."""
+    repairs: Mapping[int, int]
+    """The FID pairs (RFC 4588 section 8.8): SSRC of a stream -> SSRC of its retransmissions."""
     send_rids: tuple[str, ...]
     """The rids of ``a=rid:... send``."""
     simulcast: tuple[str, ...]
@@ -178,6 +188,7 @@ def _media(description: MediaDescription, lines: list[str]) -> SdpMedia:
         raise SdpInvalidError("a port out of range")
 
     send_rids = tuple(_send_rids(values.get("rid", [])))
+    repairs = _repairs(description)
     dtls = description.dtls
     return SdpMedia(
         kind=description.kind,
@@ -188,7 +199,8 @@ def _media(description: MediaDescription, lines: list[str]) -> SdpMedia:
         direction=cast(Direction, description.direction or "sendrecv"),
         codecs=tuple(_codecs(description, values.get("rtcp-fb", []))),
         extensions=tuple(_extensions(values.get("extmap", []))),
-        ssrcs=tuple(_primary_ssrcs(description)),
+        ssrcs=tuple(_primary_ssrcs(description, frozenset(repairs.values()))),
+        repairs=MappingProxyType(repairs),
         send_rids=send_rids,
         simulcast=tuple(_simulcast(values.get("simulcast", []), send_rids)),
         rtcp_mux="rtcp-mux" in values,
@@ -239,10 +251,21 @@ def _extensions(lines: list[str]) -> Iterator[SdpExtension]:
         yield SdpExtension(number, uri, cast(Direction, direction))
 
 
-def _primary_ssrcs(description: MediaDescription) -> Iterator[int]:
-    repairs = {
-        item for group in description.ssrc_group if group.semantic == "FID" for item in group.items[1:]
-    }
+def _repairs(description: MediaDescription) -> dict[int, int]:
+    pairs = [
+        tuple(int(item) for item in group.items)
+        for group in description.ssrc_group
+        if group.semantic == "FID"
+    ]
+    named = [ssrc for pair in pairs for ssrc in pair]
+    if any(len(pair) != 2 for pair in pairs) or len(set(named)) != len(named):
+        raise SdpInvalidError("a malformed FID group")
+    if not all(0 < ssrc < 1 << 32 for ssrc in named):
+        raise SdpInvalidError("an SSRC out of range")
+    return {pair[0]: pair[1] for pair in pairs}
+
+
+def _primary_ssrcs(description: MediaDescription, repairs: frozenset[int]) -> Iterator[int]:
     for entry in description.ssrc:
         if not 0 < entry.ssrc < 1 << 32:
             raise SdpInvalidError("an SSRC out of range")
@@ -276,20 +299,22 @@ def _simulcast(lines: list[str], send_rids: tuple[str, ...]) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class AnswerStream:
-    """What the server sends on an m-line: one SSRC, and its msid (RFC 8830)."""
+    """What the server sends on an m-line: one SSRC, that of its retransmissions, and its msid (RFC 8830)."""
 
     ssrc: int
+    rtx_ssrc: int | None
     stream: str
     track: str
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerMedia:
-    """The answer to one m-line; ``codec`` is ``None`` for one that is refused (port 0)."""
+    """The answer to one m-line; without ``codecs`` it is refused (port 0)."""
 
     offered: SdpMedia
     direction: Direction = "inactive"
-    codec: SdpCodec | None = None
+    codecs: tuple[SdpCodec, ...] = ()
+    """The preferred one first, each followed by its retransmissions."""
     extensions: tuple[SdpExtension, ...] = ()
     """With the directions turned around already."""
     stream: AnswerStream | None = None
@@ -300,13 +325,15 @@ class AnswerSession:
     """Everything of the answer's text. ``bundle`` names the m-lines that aren't refused."""
 
     session_id: int
+    version: int
+    """Of the o-line; grows with each answer of the session (RFC 8866 section 5.2)."""
     cname: str
     bundle: tuple[str, ...]
     ice_ufrag: str
     ice_pwd: str
     fingerprints: tuple[Fingerprint, ...]
     candidates: tuple[tuple[str, int], ...]
-    """(address, port) where the server hears UDP, the best first."""
+    """(address, port) where the server hears UDP and takes TCP connections, the best first."""
     media: tuple[AnswerMedia, ...]
 
 
@@ -314,7 +341,7 @@ def build(answer: AnswerSession) -> str:
     """Write an answer: ICE-lite (RFC 8839), DTLS passive, one BUNDLE transport (RFC 8843)."""
     lines = [
         "v=0",
-        f"o=- {answer.session_id} 1 IN IP4 127.0.0.1",
+        f"o=- {answer.session_id} {answer.version} IN IP4 127.0.0.1",
         "s=-",
         "t=0 0",
         "a=ice-lite",
@@ -323,7 +350,7 @@ def build(answer: AnswerSession) -> str:
         "a=msid-semantic:WMS *",
     ]
     for media in answer.media:
-        lines += _refused(media.offered) if media.codec is None else _answered(media, media.codec, answer)
+        lines += _answered(media, answer) if media.codecs else _refused(media.offered)
     return "\r\n".join(lines) + "\r\n"
 
 
@@ -335,16 +362,17 @@ def _refused(offered: SdpMedia) -> Iterator[str]:
     yield "a=inactive"
 
 
-def _answered(media: AnswerMedia, codec: SdpCodec, answer: AnswerSession) -> Iterator[str]:
+def _answered(media: AnswerMedia, answer: AnswerSession) -> Iterator[str]:
     offered = media.offered
+    formats = " ".join(str(codec.payload_type) for codec in media.codecs)
     # Port 9, "discard", as JSEP has it: the candidates say the real one.
-    yield f"m={offered.kind} 9 {offered.profile} {codec.payload_type}"
+    yield f"m={offered.kind} 9 {offered.profile} {formats}"
     yield "c=IN IP4 0.0.0.0"
     yield "a=rtcp:9 IN IP4 0.0.0.0"
     # RFC 9143 wants the transport's attributes on the first m-line alone. aiortc reads the candidates of the
     # last m-line of a bundle, and requires the rest on each; browsers take them on every one.
-    for index, (address, port) in enumerate(answer.candidates):
-        yield f"a=candidate:{_candidate(index, address, port)}"
+    for candidate in _candidates(answer.candidates):
+        yield f"a=candidate:{candidate}"
     yield "a=end-of-candidates"
     yield f"a=ice-ufrag:{answer.ice_ufrag}"
     yield f"a=ice-pwd:{answer.ice_pwd}"
@@ -361,14 +389,22 @@ def _answered(media: AnswerMedia, codec: SdpCodec, answer: AnswerSession) -> Ite
     yield "a=rtcp-mux"
     if offered.rtcp_rsize:
         yield "a=rtcp-rsize"
-    yield from _codec_lines(codec, offered.kind)
+    for codec in media.codecs:
+        yield from _codec_lines(codec, offered.kind)
     if media.stream is not None:
-        ssrc, stream, track = media.stream.ssrc, media.stream.stream, media.stream.track
-        yield f"a=ssrc:{ssrc} cname:{answer.cname}"
-        yield f"a=ssrc:{ssrc} msid:{stream} {track}"
+        yield from _stream_lines(media.stream, answer.cname)
 
 
-_CODEC_SPELLING = {"vp8": "VP8", "opus": "opus"}
+def _stream_lines(stream: AnswerStream, cname: str) -> Iterator[str]:
+    if stream.rtx_ssrc is not None:
+        yield f"a=ssrc-group:FID {stream.ssrc} {stream.rtx_ssrc}"
+    for ssrc in (stream.ssrc, stream.rtx_ssrc):
+        if ssrc is not None:
+            yield f"a=ssrc:{ssrc} cname:{cname}"
+            yield f"a=ssrc:{ssrc} msid:{stream.stream} {stream.track}"
+
+
+_CODEC_SPELLING = {"vp8": "VP8", "h264": "H264", "opus": "opus", "rtx": "rtx"}
 
 
 def _codec_lines(codec: SdpCodec, kind: str) -> Iterator[str]:
@@ -383,15 +419,36 @@ def _codec_lines(codec: SdpCodec, kind: str) -> Iterator[str]:
         yield f"a=fmtp:{codec.payload_type} {';'.join(parameters)}"
 
 
-def _candidate(index: int, address: str, port: int) -> str:
-    """A host candidate; earlier ones have the higher priority (RFC 8445 section 5.1.2.1)."""
+# Type preferences (RFC 8445 section 5.1.2.2): UDP first, since over TCP a lost packet holds up all after it.
+_UDP_PREFERENCE, _TCP_PREFERENCE = 126, 90
+# RFC 6544 section 4.2: the local preference of a TCP candidate is 2^13 x direction preference + another; 4 is
+# that of a passive host candidate.
+_TCP_PASSIVE = 4 << 13
+
+
+def _candidates(addresses: tuple[tuple[str, int], ...]) -> Iterator[str]:
+    """Host candidates, UDP before TCP; earlier addresses have the higher priority."""
+    for index, (address, port) in enumerate(addresses):
+        yield _candidate(index + 1, address, port, preferences=(_UDP_PREFERENCE, 65535 - index))
+    for index, (address, port) in enumerate(addresses):
+        # Another foundation, because it is another transport protocol (RFC 8445 section 5.1.1.3).
+        foundation, local = len(addresses) + index + 1, _TCP_PASSIVE + 8191 - index
+        yield _candidate(foundation, address, port, preferences=(_TCP_PREFERENCE, local), tcp="passive")
+
+
+def _candidate(
+    foundation: int, address: str, port: int, *, preferences: tuple[int, int], tcp: str | None = None
+) -> str:
+    """``preferences``: by type and local, which make the priority (RFC 8445 section 5.1.2.1)."""
+    by_type, local = preferences
     candidate = RTCIceCandidate(
         component=1,
-        foundation=str(index + 1),
+        foundation=str(foundation),
         ip=address,
         port=port,
-        priority=(126 << 24) + ((65535 - index) << 8) + 255,
-        protocol="udp",
+        priority=(by_type << 24) + (local << 8) + 255,
+        protocol="tcp" if tcp else "udp",
         type="host",
+        tcpType=tcp,
     )
     return str(candidate_to_sdp(candidate))

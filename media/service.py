@@ -15,18 +15,29 @@ import logging
 import secrets
 import string
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from bridge.ports import Admission, MediaEvent
+from bridge.ports import Admission, MediaEvent, MediaRefusedError
 from bridge.values import EndpointId, Grant, LessonId, Offer, SourceKind, SourceRef
-from media.addresses import candidates, interface_addresses
+from media.addresses import (
+    MAX_CANDIDATES,
+    Announced,
+    candidates,
+    interface_addresses,
+    parse_announced,
+    without_missing_ipv6,
+)
 from media.dtls import Certificate
 from media.engine import PacketEngine, ShardStats
 from media.negotiation import LocalParameters, negotiate
 from media.peer import MediaPeer
 from media.plan import Media
 from media.recording.layout import raw_folder, raw_name
+from media.restart import FreshIce
+from media.statistics import PeerNames, arrange
 
 logger = logging.getLogger(__name__)
 
@@ -43,20 +54,27 @@ class RecordingUnavailableError(Exception):
 class MediaService:
     """Owns the packet engine and the DTLS certificate of the process; ``open`` makes the media of a lesson.
 
-    ``bind``: "ADDR:PORT" to hear UDP on. ``announce``: IP addresses for the answers' candidates; empty: those
-    that the sockets are bound to. ``recordings``: the folder of recorded lessons; None: none can be recorded.
+    ``bind``: "ADDR:PORT" to hear on; a "[::]:PORT" beside others is left out where the machine has no IPv6.
+    ``announce``: what the answers' candidates name, as media.addresses.parse_announced reads it or as
+    (address, port or None); need not be local. Empty: what the sockets are bound to.
+    ``recordings``: the folder of recorded lessons; None: none can be recorded.
+    Raises ValueError for an address that is none.
     """
 
     def __init__(
         self,
         bind: Sequence[str],
-        announce: Sequence[str] = (),
+        announce: Sequence[str | tuple[str, int | None]] = (),
         *,
         shards: int = 1,
         recordings: Path | None = None,
     ) -> None:
-        self._engine = PacketEngine(bind, shards=shards, on_shard_failed=self._shard_failed)
-        self._announce = tuple(announce)
+        self._bind = tuple(bind)
+        self._shards = shards
+        self._engine = PacketEngine(self._bind, shards=shards, on_shard_failed=self._shard_failed)
+        self._announce = tuple(
+            parse_announced(each) if isinstance(each, str) else Announced(*each) for each in announce
+        )
         self._recordings = recordings
         self._certificate: Certificate | None = None
         self._candidates: tuple[tuple[str, int], ...] = ()
@@ -67,12 +85,23 @@ class MediaService:
         """Raises EngineUnavailableError, or ValueError when there is no address to announce."""
         self._certificate = await asyncio.to_thread(Certificate)
         interfaces = await asyncio.to_thread(interface_addresses)
+        bind = await asyncio.to_thread(without_missing_ipv6, self._bind)
+        if bind != self._bind:
+            logger.warning("this machine has no IPv6: media on %s alone", ", ".join(bind))
+            self._engine = PacketEngine(bind, shards=self._shards, on_shard_failed=self._shard_failed)
         await self._engine.start()
         try:
-            self._candidates = candidates(self._engine.local_addresses, self._announce, interfaces)
+            found = candidates(self._engine.local_addresses, self._announce, interfaces)
         except ValueError:
             await self._engine.stop()
             raise
+        self._candidates = found[:MAX_CANDIDATES]
+        if len(found) > MAX_CANDIDATES:
+            logger.warning(
+                "%d addresses, of which clients are told the first %d; choose with --announce",
+                len(found),
+                MAX_CANDIDATES,
+            )
         logger.info("media on %s", ", ".join(f"{address} port {port}" for address, port in self._candidates))
 
     async def stop(self) -> None:
@@ -118,6 +147,55 @@ class MediaService:
     async def stats(self) -> list[ShardStats]:
         """The engine's counters. Raises EngineUnavailableError."""
         return await self._engine.stats()
+
+    async def statistics(self) -> dict[str, Any]:
+        """All that is known of media at this moment, JSON-able. Raises EngineUnavailableError.
+
+        Lessons and endpoints go by their ids, sources by their kinds; no label and no site is in it. Counters
+        only grow as long as the peer lives; octets and packets are RTP's. What is not known is null. So it
+        looks::
+
+            {
+              "shards": [{"shard": 0, "peers": 2, "counters": {"datagrams": 812, "forwarded": 400, ...}}],
+              "io": {"sent": 530, "send_buffer_full": 0, ...},
+              "troubles": {"events_dropped": 0, "shards_failed": 0, "commands_failed": 0,
+                           "events_without_peer": 0},
+              "lessons": {
+                "LESSON": {
+                  "ENDPOINT": {
+                    "state": "connected",                    joining, connected or lost
+                    "local": "192.0.2.1:10000",              the selected ICE pair
+                    "remote": "198.51.100.7:51234",
+                    "silent_ms": 12,                         since the last authenticated packet
+                    "round_trip_ms": 40,                     0: not measured yet
+                    "counters": {"unauthenticated": 0, "replayed": 0, "key_frame_requests_sent": 1, ...},
+                    "sources": {
+                      "camera": {
+                        "codec": "vp8",
+                        "layers": [{"level": "high", "ssrc": 1234, "live": true, "packets": 300,
+                                    "octets": 250000, "lost": 0, "subscribers": 1, ...}]
+                      }
+                    },
+                    "slots": [
+                      {
+                        "index": 0,
+                        "picture": {"ssrc": 1000, "wanted": {"endpoint": "ENDPOINT", "kind": "camera"},
+                                    "playing": null, "packets": 0, "octets": 0, "switches": 0,
+                                    "fraction_lost": 0, "cumulative_lost": 0, ...},
+                        "voice": {...}                       "picture" is null in a voice slot
+                      }
+                    ]
+                  }
+                }
+              }
+            }
+
+        The engine's names of counters are passed on as they are ("...": there may be more).
+        ``fraction_lost`` is in 1/256 (RFC 3550 section 6.4.1).
+        """
+        shards = await self._engine.stats()
+        peers = [peer for lesson in self._lessons for peer in lesson.names()]
+        return arrange(shards, self._engine.io_counters, asdict(self._engine.counters), peers)
 
     def forget(self, lesson: LessonMedia) -> None:
         """For LessonMedia.close."""
@@ -182,7 +260,7 @@ class LessonMedia:
             self._sink,
             lesson=self.lesson,
             endpoint=endpoint,
-            plan=negotiated.plan,
+            negotiated=negotiated,
             record_to=self._record_to(endpoint) if grant.teaches else None,
         )
         return Admission(
@@ -191,10 +269,24 @@ class LessonMedia:
             slots=tuple(slot.index for slot in negotiated.plan.slots),
         )
 
+    def restart(self, endpoint: EndpointId, sdp: str) -> str:
+        """Answer the offer of an ICE restart.
+
+        Raises MediaRefusedError with the code `not-joined` for an endpoint that was not admitted or is lost,
+        `sdp-invalid` for an offer that changes more than its ICE credentials, EngineUnavailableError for our
+        own trouble.
+        """
+        peer = self._peers.get(endpoint)
+        if peer is None:
+            raise MediaRefusedError("not-joined", "there is nothing to restart")
+        fresh = FreshIce(_ice_string(_UFRAG_LENGTH), _ice_string(_PWD_LENGTH), self._service.candidates)
+        return peer.restart(sdp, fresh)
+
     def route(
         self, endpoint: EndpointId, slot: int, picture: SourceRef | None, voice: SourceRef | None
     ) -> None:
-        """Play these in a slot. A source that is not there (any more) plays as nothing.
+        """Play these in a slot. A source that is not there (any more), or whose codec the endpoint did not
+        offer for this slot, plays as nothing.
 
         Raises LookupError for an endpoint or a slot that was not admitted, ValueError for a sound in the
         place of a picture or the other way round.
@@ -210,7 +302,7 @@ class LessonMedia:
                 raise LookupError(f"endpoint {endpoint} has no {media} in slot {slot}")
         for media, ref in halves:
             if (slot, media) in peer.pictures_and_voices:
-                peer.play(slot, media, self._source_of(ref))
+                peer.play(slot, media, self._playable(peer, slot, media, ref))
 
     def dismiss(self, endpoint: EndpointId) -> None:
         """Remove the endpoint; its DTLS goodbye and its removal from the engine follow at once, in a task."""
@@ -237,10 +329,20 @@ class LessonMedia:
         start = datetime.now(UTC)
         return lambda kind: folder / raw_name(start, endpoint, kind.value)
 
-    def _source_of(self, ref: SourceRef | None) -> int | None:
+    def names(self) -> list[PeerNames]:
+        """For MediaService.statistics: who is here."""
+        return [peer.names for peer in self._peers.values()]
+
+    def _playable(self, viewer: MediaPeer, slot: int, media: Media, ref: SourceRef | None) -> int | None:
+        """The source's id in the engine; None where there is none, or none that this place can play."""
         if ref is None or (publisher := self._peers.get(ref.endpoint)) is None:
             return None
-        return publisher.sources.get(ref.kind)
+        source = publisher.sources.get(ref.kind)
+        if source is None or viewer.carries(slot, media, publisher.codec_of(source)):
+            return source
+        # Nothing here transcodes, and not every browser has H.264.
+        logger.debug("lesson %s: %s can't play the codec of %s", self.lesson, viewer.names.endpoint, ref)
+        return None
 
     def _local_parameters(self) -> LocalParameters:
         return LocalParameters(

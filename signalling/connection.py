@@ -15,21 +15,22 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from aiohttp import WSMsgType
+from aiohttp import WSCloseCode, WSMsgType
 
 from bridge import inbox
 from bridge.classroom import Classroom
 from bridge.config import Limits
 from bridge.errors import ErrorCode, RefusedError
 from bridge.inbox import Disconnected, SnapshotWanted
-from bridge.notices import Notice, Refused, is_final
+from bridge.notices import Joined, Notice, Refused, is_final
 from bridge.registry import LiveLessons
-from bridge.values import EndpointId, Offer, OfferedSlot, OfferedSource
+from bridge.values import ConnectionId, Offer, OfferedSlot, OfferedSource
 from signalling import messages as m
-from signalling.outbox import Outbox
+from signalling.metrics import Metrics
+from signalling.outbox import Outbox, OutboxCounters
 from signalling.ratelimit import TokenBucket
 from signalling.socket import LessonSocket
 from signalling.tokens import Tokens
@@ -47,6 +48,7 @@ class Services:
     limits: Limits
     clock: Callable[[], float]
     """POSIX seconds."""
+    metrics: Metrics = field(default_factory=Metrics)
 
 
 class Connection:
@@ -66,18 +68,28 @@ class Connection:
         self._on_entered = on_entered
         self._outbox = Outbox(self._want_snapshot)
         self._classroom: Classroom | None = None
-        self._endpoint = EndpointId("")
+        self._id = ConnectionId("")
+        self._resumes_failed = 0
+        self._gone_for_good = False
+        self._reading: asyncio.Task[None] | None = None
         self._alive = True
+        self._join_came_at: float | None = None
         limits = services.limits
         self._bucket = TokenBucket(limits.messages_per_s, limits.message_burst, time.monotonic())
         self._handlers: dict[type[m.AnyClientMessage], Callable[[Any], Awaitable[None]]] = {
             m.Hello: self._hello,
             m.Open: self._open,
             m.Join: self._join,
+            m.Restart: self._restart,
             m.Source: self._source,
             m.End: self._end,
             m.Leave: self._leave,
         }
+
+    @property
+    def counters(self) -> OutboxCounters:
+        """What was sent and dropped on this connection."""
+        return self._outbox.counters
 
     def refuse(self, code: ErrorCode, text: str, re: int | None = None, *, closes: bool = False) -> None:
         """Answer with an error; one that is fatal ends the connection. A no-op when it ends already."""
@@ -85,7 +97,7 @@ class Connection:
 
     async def serve(self) -> None:
         """Returns when the socket is closed and the Classroom has been told."""
-        reading = asyncio.create_task(self._read(), name="read")
+        reading = self._reading = asyncio.create_task(self._read(), name="read")
         writing = asyncio.create_task(self._write(), name="write")
         beating = asyncio.create_task(self._beat(), name="beat")
         tasks = {reading, writing, beating}
@@ -98,7 +110,7 @@ class Connection:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             if self._classroom is not None:
-                self._classroom.post(Disconnected(self._endpoint))
+                self._classroom.post(Disconnected(self._id, self._gone_for_good))
             # A no-op for a socket that closed in order.
             self._cut()
             self._outbox.final.cancel()
@@ -112,9 +124,25 @@ class Connection:
                 notice = await self._outbox.next()
                 await self._send(notice)
                 self._outbox.sent(notice)
+                self._count(notice)
                 if is_final(notice):
+                    # Closing from under a reader, aiohttp would not wait for the client's close frame, and
+                    # what the client has not read yet would be lost with the socket.
+                    await self._stop_reading()
                     await self._socket.close(code=close_code(notice))
                     return
+
+    async def _stop_reading(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait({self._reading})
+
+    def _count(self, notice: Notice) -> None:
+        if isinstance(notice, Refused):
+            self._services.metrics.refused(notice.code)
+        elif isinstance(notice, Joined) and self._join_came_at is not None:
+            self._services.metrics.joined(time.monotonic() - self._join_came_at)
+            self._join_came_at = None
 
     async def _send(self, notice: Notice) -> None:
         try:
@@ -140,22 +168,25 @@ class Connection:
 
     def _want_snapshot(self) -> None:
         if self._classroom is not None:
-            self._classroom.post(SnapshotWanted(self._endpoint))
+            self._classroom.post(SnapshotWanted(self._id))
 
     # Reading
 
     async def _read(self) -> None:
         """Until the socket closes or an error is fatal."""
         try:
-            try:
-                async with asyncio.timeout(self._services.limits.hello_timeout_s):
-                    frame = await self._next_text()
-            except TimeoutError:
-                self.refuse(ErrorCode.HELLO_EXPECTED, "no hello in time")
-                return
-            while frame is not None:
+            while True:
+                # Also for the second hello of one whose first could not resume.
+                limit_s = self._services.limits.hello_timeout_s if self._classroom is None else None
+                try:
+                    async with asyncio.timeout(limit_s):
+                        frame = await self._next_text()
+                except TimeoutError:
+                    self.refuse(ErrorCode.HELLO_EXPECTED, "no hello in time")
+                    return
+                if frame is None:
+                    return
                 await self._take(frame)
-                frame = await self._next_text()
         except Exception:
             log.exception("%s: reading failed", self._where())
             self.refuse(ErrorCode.INTERNAL, "a fault of the server")
@@ -165,6 +196,8 @@ class Connection:
         while not self._outbox.final.done():
             frame = await self._socket.receive()
             if frame.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR):
+                # A browser says so when its page is closed or loaded anew.
+                self._gone_for_good = frame.type is WSMsgType.CLOSE and frame.data == WSCloseCode.GOING_AWAY
                 return None
             self._alive = True
             if frame.type is WSMsgType.PONG:
@@ -202,31 +235,50 @@ class Connection:
             raise RefusedError(ErrorCode.ALREADY_JOINED, "one hello is enough")
         if message.version != m.VERSION:
             raise RefusedError(ErrorCode.VERSION_UNSUPPORTED, f"this server speaks version {m.VERSION}")
+        if message.resume is not None and message.replaces is not None:
+            raise RefusedError(ErrorCode.HELLO_EXPECTED, "a hello either resumes or replaces")
         admitted = self._services.tokens.check(message.token, self._services.clock())
         self._on_entered()
-        self._classroom, self._endpoint = await self._services.lessons.enter(
-            admitted, self._outbox, message.id
-        )
+        lessons = self._services.lessons
+        if message.resume is None:
+            self._classroom, self._id = await lessons.enter(
+                admitted, self._outbox, message.id, message.replaces
+            )
+            return
+        try:
+            self._classroom, self._id = await lessons.resume(
+                admitted, self._outbox, message.id, message.resume
+            )
+        except RefusedError as refused:
+            if refused.code is not ErrorCode.RESUME_FAILED:
+                raise
+            # One page has one secret; whoever tries more of them pays with a connection for each two.
+            self._resumes_failed += 1
+            self.refuse(refused.code, refused.text, message.id, closes=self._resumes_failed > 1)
 
     async def _open(self, message: m.Open) -> None:
-        self._post(inbox.Open(self._endpoint, message.id))
+        self._post(inbox.Open(self._id, message.id))
 
     async def _join(self, message: m.Join) -> None:
+        self._join_came_at = time.monotonic()
         offer = Offer(
             sdp=message.offer,
             sources=tuple(OfferedSource(source.kind, source.mid) for source in message.sources),
             slots=tuple(OfferedSlot(slot.index, slot.picture, slot.voice) for slot in message.slots),
         )
-        self._post(inbox.Join(self._endpoint, message.id, message.label, message.headcount, offer))
+        self._post(inbox.Join(self._id, message.id, message.label, message.headcount, offer))
+
+    async def _restart(self, message: m.Restart) -> None:
+        self._post(inbox.Restart(self._id, message.id, message.offer))
 
     async def _source(self, message: m.Source) -> None:
-        self._post(inbox.SourceSwitched(self._endpoint, message.id, message.kind, message.on))
+        self._post(inbox.SourceSwitched(self._id, message.id, message.kind, message.on))
 
     async def _end(self, message: m.End) -> None:
-        self._post(inbox.End(self._endpoint, message.id))
+        self._post(inbox.End(self._id, message.id))
 
     async def _leave(self, message: m.Leave) -> None:
-        self._post(inbox.Leave(self._endpoint, message.id))
+        self._post(inbox.Leave(self._id, message.id))
 
     def _post(self, request: inbox.Request) -> None:
         # _take let nothing but a hello come here before there was a Classroom.
@@ -237,4 +289,4 @@ class Connection:
         """For the log: never a name, a label or a token."""
         if self._classroom is None:
             return "a connection before its hello"
-        return f"lesson {self._classroom.lesson.id} endpoint {self._endpoint}"
+        return f"lesson {self._classroom.lesson.id} connection {self._id}"

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from bridge.errors import ErrorCode, RefusedError
-from bridge.values import LessonState, Role, SourceKind
+from bridge.values import LessonState, RecordingState, Role, SourceKind
 
 VERSION = 1
 MESSAGE_MAX = 256 * 1024
@@ -19,9 +19,12 @@ MESSAGE_MAX = 256 * 1024
 LABEL_MAX = 40
 HEADCOUNT_MAX = 500
 OFFER_MAX = 200_000
+SECRET_MAX = 64
 
 RequestId = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Mid = Annotated[str, Meta(min_length=1, max_length=32)]
+Sdp = Annotated[str, Meta(max_length=OFFER_MAX)]
+Secret = Annotated[str, Meta(max_length=SECRET_MAX)]
 
 
 class ClientMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=str.lower):
@@ -30,9 +33,11 @@ class ClientMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type",
     id: RequestId | None = None
 
 
-class Hello(ClientMessage, frozen=True):
+class Hello(ClientMessage, frozen=True, kw_only=True):
     version: int
     token: str
+    resume: Secret | None = None
+    replaces: Secret | None = None
 
 
 class Open(ClientMessage, frozen=True):
@@ -53,9 +58,13 @@ class WireSlot(msgspec.Struct, frozen=True):
 class Join(ClientMessage, frozen=True, kw_only=True):
     label: Annotated[str, Meta(max_length=LABEL_MAX)] | None = None
     headcount: Annotated[int, Meta(ge=1, le=HEADCOUNT_MAX)] = 1
-    offer: Annotated[str, Meta(max_length=OFFER_MAX)]
+    offer: Sdp
     sources: Annotated[tuple[WireSource, ...], Meta(max_length=16)]
     slots: Annotated[tuple[WireSlot, ...], Meta(max_length=64)]
+
+
+class Restart(ClientMessage, frozen=True):
+    offer: Sdp
 
 
 class Source(ClientMessage, frozen=True):
@@ -71,7 +80,7 @@ class Leave(ClientMessage, frozen=True):
     pass
 
 
-AnyClientMessage = Hello | Open | Join | Source | End | Leave
+AnyClientMessage = Hello | Open | Join | Restart | Source | End | Leave
 
 
 class WireLesson(msgspec.Struct, frozen=True):
@@ -79,6 +88,7 @@ class WireLesson(msgspec.Struct, frozen=True):
     title: str
     course: str
     state: LessonState
+    recording: RecordingState
 
 
 class WireYou(msgspec.Struct, frozen=True):
@@ -104,7 +114,21 @@ class WireMember(msgspec.Struct, frozen=True):
     label: str | None
     headcount: int
     teaches: bool
+    away: bool
     sources: dict[str, bool]
+
+
+class WireIceServer(msgspec.Struct, frozen=True):
+    """An RTCIceServer, named and spelled as the browser takes it."""
+
+    urls: tuple[str, ...]
+    username: str
+    credential: str
+
+
+class WireContact(msgspec.Struct, frozen=True):
+    text: str
+    phone: str
 
 
 class WireRef(msgspec.Struct, frozen=True):
@@ -124,12 +148,16 @@ class ServerMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type",
     re: int | UnsetType = UNSET
 
 
-class Welcome(ServerMessage, frozen=True):
+class Welcome(ServerMessage, frozen=True, kw_only=True):
     version: int
     endpoint: str
     lesson: WireLesson
     you: WireYou
     slots: WireCounts
+    resume: str
+    resumable_s: float
+    ice_servers: tuple[WireIceServer, ...] = msgspec.field(name="iceServers")
+    contact: WireContact | None
 
 
 class WireSnapshot(msgspec.Struct, frozen=True):
@@ -139,10 +167,26 @@ class WireSnapshot(msgspec.Struct, frozen=True):
     revision: int
 
 
-class Joined(ServerMessage, frozen=True):
+class Resumed(ServerMessage, frozen=True, kw_only=True):
+    endpoint: str
+    lesson: WireLesson
+    joined: bool
+    snapshot: WireSnapshot
+    resume: str
+    resumable_s: float
+    ice_servers: tuple[WireIceServer, ...] = msgspec.field(name="iceServers")
+
+
+class Joined(ServerMessage, frozen=True, kw_only=True):
     answer: str
     sources: tuple[SourceKind, ...]
     snapshot: WireSnapshot
+    ice_servers: tuple[WireIceServer, ...] = msgspec.field(name="iceServers")
+
+
+class Restarted(ServerMessage, frozen=True, kw_only=True):
+    answer: str
+    ice_servers: tuple[WireIceServer, ...] = msgspec.field(name="iceServers")
 
 
 class Snapshot(ServerMessage, frozen=True):

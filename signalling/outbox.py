@@ -21,11 +21,16 @@ OUTBOX_LIMIT = 64
 
 @dataclass(slots=True)
 class OutboxCounters:
-    """Since the connection was made."""
+    """Of one connection since it was made, or of several together."""
 
     sent: int = 0
     dropped: int = 0
     overflows: int = 0
+
+    def __add__(self, other: OutboxCounters) -> OutboxCounters:
+        return OutboxCounters(
+            self.sent + other.sent, self.dropped + other.dropped, self.overflows + other.overflows
+        )
 
 
 class Outbox:

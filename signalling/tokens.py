@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from joserfc import jwt
@@ -29,7 +29,10 @@ DEFAULT_TTL_S = 3600
 _ALGORITHM = "HS256"
 _ISSUER = "luokkasilta"
 _AUDIENCE = "lesson"
+_OPERATORS = "operator"
 _LATEST = 2**53
+
+C = TypeVar("C", bound=msgspec.Struct)
 
 _Seconds = Annotated[int, msgspec.Meta(ge=0, le=_LATEST)]
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
@@ -46,6 +49,14 @@ class _Claims(msgspec.Struct, frozen=True):
     role: Role
     site: _Name
     room: _Name | None = None
+
+
+class _OperatorClaims(msgspec.Struct, frozen=True):
+    iss: Literal["luokkasilta"]
+    aud: Literal["operator"]
+    iat: _Seconds
+    exp: _Seconds
+    jti: _Id
 
 
 class Tokens:
@@ -72,37 +83,28 @@ class Tokens:
         Raises ValueError for a time to live that is not positive, and for names that are empty or longer than
         NAME_MAX characters.
         """
-        if ttl_s <= 0:
-            raise ValueError("a token lives longer than 0 s")
-        claims: dict[str, object] = {
-            "iss": _ISSUER,
-            "aud": _AUDIENCE,
-            "iat": int(now),
-            "exp": int(now + ttl_s),
-            "jti": secrets.token_urlsafe(12),
-            "lesson": lesson,
-            "role": role.value,
-            "site": site,
-        }
+        names: dict[str, object] = {"lesson": lesson, "role": role.value, "site": site}
         if room is not None:
-            claims["room"] = room
+            names["room"] = room
+        return self._encode(_claims(_AUDIENCE, now, ttl_s) | names, _Claims)
+
+    def sign_operator(self, *, now: float, ttl_s: float = DEFAULT_TTL_S) -> str:
+        """A token for whoever watches over the server (metrics, statistics); it opens no lesson.
+
+        Raises ValueError for a time to live that is not positive.
+        """
+        return self._encode(_claims(_OPERATORS, now, ttl_s), _OperatorClaims)
+
+    def _encode(self, claims: dict[str, object], kind: type[msgspec.Struct]) -> str:
         try:
-            msgspec.convert(claims, _Claims)
+            msgspec.convert(claims, kind)
         except msgspec.ValidationError as error:
             raise ValueError(str(error)) from None
         return jwt.encode({"alg": _ALGORITHM}, claims, self._key, algorithms=[_ALGORITHM])
 
     def check(self, token: str, now: float) -> Pass:
         """The pass that a token stands for. Raises RefusedError: ``token-invalid``, ``token-expired``."""
-        if len(token) > TOKEN_MAX:
-            raise RefusedError(ErrorCode.TOKEN_INVALID, "longer than any token of this server")
-        try:
-            # The list of algorithms keeps the token from choosing its own (RFC 8725, section 3.1).
-            decoded = jwt.decode(token, self._key, algorithms=[_ALGORITHM])
-            claims = msgspec.convert(decoded.claims, _Claims)
-        except (JoseError, msgspec.ValidationError, ValueError, TypeError, RecursionError) as error:
-            # The reason is for the log alone: its text may repeat what a stranger sent.
-            raise RefusedError(ErrorCode.TOKEN_INVALID, "not a token of this server") from error
+        claims = self._decode(token, _Claims)
         if now >= claims.exp:
             raise RefusedError(ErrorCode.TOKEN_EXPIRED, "the token's time is over")
         return Pass(
@@ -113,6 +115,42 @@ class Tokens:
             room=claims.room,
             expires_at=float(claims.exp),
         )
+
+    def check_operator(self, token: str, now: float) -> None:
+        """Accept an operator's token. Raises RefusedError: ``token-invalid``, ``token-expired``, and
+        ``not-granted`` for the token of an endpoint."""
+        try:
+            claims = self._decode(token, _OperatorClaims)
+        except RefusedError:
+            self.check(token, now)
+            raise RefusedError(ErrorCode.NOT_GRANTED, "a token for a lesson is none for operators") from None
+        if now >= claims.exp:
+            raise RefusedError(ErrorCode.TOKEN_EXPIRED, "the token's time is over")
+
+    def _decode(self, token: str, kind: type[C]) -> C:
+        """Raises RefusedError: ``token-invalid``."""
+        if len(token) > TOKEN_MAX:
+            raise RefusedError(ErrorCode.TOKEN_INVALID, "longer than any token of this server")
+        try:
+            # The list of algorithms keeps the token from choosing its own (RFC 8725, section 3.1).
+            decoded = jwt.decode(token, self._key, algorithms=[_ALGORITHM])
+            return msgspec.convert(decoded.claims, kind)
+        except (JoseError, msgspec.ValidationError, ValueError, TypeError, RecursionError) as error:
+            # The reason is for the log alone: its text may repeat what a stranger sent.
+            raise RefusedError(ErrorCode.TOKEN_INVALID, "not a token of this server") from error
+
+
+def _claims(audience: str, now: float, ttl_s: float) -> dict[str, object]:
+    """Those of every token. Raises ValueError for a time to live that is not positive."""
+    if ttl_s <= 0:
+        raise ValueError("a token lives longer than 0 s")
+    return {
+        "iss": _ISSUER,
+        "aud": audience,
+        "iat": int(now),
+        "exp": int(now + ttl_s),
+        "jti": secrets.token_urlsafe(12),
+    }
 
 
 def load_key(folder: Path) -> bytes:

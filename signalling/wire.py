@@ -12,7 +12,7 @@ from bridge.errors import ErrorCode
 from bridge.lessons import Lesson
 from bridge.members import Member
 from bridge.notices import Notice
-from bridge.values import SlotPlan, SourceKind, SourceRef
+from bridge.values import Contact, IceServer, RecordingState, SlotPlan, SourceKind, SourceRef
 from signalling import messages as m
 
 
@@ -25,8 +25,25 @@ def _re(request: int | None) -> int | UnsetType:
     return UNSET if request is None else request
 
 
-def _lesson(lesson: Lesson) -> m.WireLesson:
-    return m.WireLesson(id=lesson.id, title=lesson.title, course=lesson.course, state=lesson.state)
+def _lesson(lesson: Lesson, recording: RecordingState) -> m.WireLesson:
+    return m.WireLesson(
+        id=lesson.id,
+        title=lesson.title,
+        course=lesson.course,
+        state=lesson.state,
+        recording=recording,
+    )
+
+
+def _ice_servers(servers: tuple[IceServer, ...]) -> tuple[m.WireIceServer, ...]:
+    return tuple(
+        m.WireIceServer(urls=server.urls, username=server.username, credential=server.credential)
+        for server in servers
+    )
+
+
+def _contact(contact: Contact | None) -> m.WireContact | None:
+    return None if contact is None else m.WireContact(text=contact.text, phone=contact.phone)
 
 
 def _member(member: Member) -> m.WireMember:
@@ -38,6 +55,7 @@ def _member(member: Member) -> m.WireMember:
         label=member.label,
         headcount=member.headcount,
         teaches=member.teaches,
+        away=member.away,
         sources={kind.value: on for kind, on in member.sources.items()},
     )
 
@@ -59,7 +77,7 @@ def _welcome(notice: notices.Welcome) -> m.Welcome:
         re=_re(notice.re),
         version=m.VERSION,
         endpoint=notice.endpoint,
-        lesson=_lesson(notice.lesson),
+        lesson=_lesson(notice.lesson, notice.recording),
         you=m.WireYou(
             role=admitted.role,
             site=admitted.site,
@@ -70,12 +88,16 @@ def _welcome(notice: notices.Welcome) -> m.Welcome:
             may_end=grant.may_end,
         ),
         slots=m.WireCounts(pairs=grant.slots.pairs, voices=grant.slots.voices),
+        resume=notice.return_ticket.secret,
+        resumable_s=notice.return_ticket.resumable_s,
+        ice_servers=_ice_servers(notice.ice_servers),
+        contact=_contact(notice.contact),
     )
 
 
 def _snapshot_fields(snapshot: notices.Snapshot) -> dict[str, Any]:
     return {
-        "lesson": _lesson(snapshot.lesson),
+        "lesson": _lesson(snapshot.lesson, snapshot.recording),
         "members": tuple(_member(member) for member in snapshot.members),
         "slots": _plays(snapshot.plan),
         "revision": snapshot.revision,
@@ -88,7 +110,26 @@ def _joined(notice: notices.Joined) -> m.Joined:
         answer=notice.answer,
         sources=notice.sources,
         snapshot=m.WireSnapshot(**_snapshot_fields(notice.snapshot)),
+        ice_servers=_ice_servers(notice.ice_servers),
     )
+
+
+def _resumed(notice: notices.Resumed) -> m.Resumed:
+    snapshot = m.WireSnapshot(**_snapshot_fields(notice.snapshot))
+    return m.Resumed(
+        re=_re(notice.re),
+        endpoint=notice.endpoint,
+        lesson=snapshot.lesson,
+        joined=notice.joined,
+        snapshot=snapshot,
+        resume=notice.return_ticket.secret,
+        resumable_s=notice.return_ticket.resumable_s,
+        ice_servers=_ice_servers(notice.ice_servers),
+    )
+
+
+def _restarted(notice: notices.Restarted) -> m.Restarted:
+    return m.Restarted(re=_re(notice.re), answer=notice.answer, ice_servers=_ice_servers(notice.ice_servers))
 
 
 def _members(notice: notices.MembersChanged) -> m.Members:
@@ -107,8 +148,10 @@ def _farewell(_notice: notices.Farewell) -> None:
 _TRANSLATE: dict[type[Notice], Callable[[Any], m.ServerMessage | None]] = {
     notices.Welcome: _welcome,
     notices.Joined: _joined,
+    notices.Resumed: _resumed,
+    notices.Restarted: _restarted,
     notices.Snapshot: lambda notice: m.Snapshot(**_snapshot_fields(notice)),
-    notices.LessonChanged: lambda notice: m.Lesson(lesson=_lesson(notice.lesson)),
+    notices.LessonChanged: lambda notice: m.Lesson(lesson=_lesson(notice.lesson, notice.recording)),
     notices.MembersChanged: _members,
     notices.SlotsChanged: lambda notice: m.Slots(slots=_plays(notice.plan), revision=notice.revision),
     notices.Done: lambda notice: m.Done(re=_re(notice.re)),

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bridge.lessons import IllegalTransitionError, Lesson, LessonUnknownError
+from bridge.lessons import IllegalTransitionError, Lesson, LessonTakenError, LessonUnknownError
 from bridge.storage.faults import setup_errors
-from bridge.storage.tables import lessons
+from bridge.storage.tables import lessons as table
 from bridge.values import LessonId, LessonState
 
 
@@ -23,26 +24,35 @@ class SqlLessonStore:
         self._engine = engine
 
     async def add(self, lesson: Lesson) -> None:
+        row = insert(table).values(
+            id=lesson.id,
+            title=lesson.title,
+            course=lesson.course,
+            state=lesson.state.value,
+            created_at=lesson.created_at,
+            opened_at=lesson.opened_at,
+            ended_at=lesson.ended_at,
+            record=lesson.record,
+        )
         async with self._transaction() as connection:
-            await connection.execute(
-                insert(lessons).values(
-                    id=lesson.id,
-                    title=lesson.title,
-                    course=lesson.course,
-                    state=lesson.state.value,
-                    created_at=lesson.created_at,
-                    opened_at=lesson.opened_at,
-                    ended_at=lesson.ended_at,
-                )
-            )
+            try:
+                await connection.execute(row)
+            except IntegrityError as error:
+                # The id is the only thing that a row shares with no other.
+                raise LessonTakenError(lesson.id) from error
 
     async def get(self, lesson: LessonId) -> Lesson:
         async with self._transaction() as connection:
             return await _get(connection, lesson)
 
+    async def get_all(self, lessons: Collection[LessonId]) -> tuple[Lesson, ...]:
+        async with self._transaction() as connection:
+            rows = await connection.execute(select(table).where(table.c.id.in_(lessons)))
+            return tuple(_lesson_of(row) for row in rows)
+
     async def list(self) -> tuple[Lesson, ...]:
         async with self._transaction() as connection:
-            rows = await connection.execute(select(lessons).order_by(lessons.c.created_at, lessons.c.id))
+            rows = await connection.execute(select(table).order_by(table.c.created_at, table.c.id))
             return tuple(_lesson_of(row) for row in rows)
 
     async def set_state(self, lesson: LessonId, state: LessonState, at: datetime) -> Lesson:
@@ -50,8 +60,8 @@ class SqlLessonStore:
             before = await _get(connection, lesson)
             after = before.moved(state, at)
             result = await connection.execute(
-                update(lessons)
-                .where(lessons.c.id == lesson, lessons.c.state == before.state.value)
+                update(table)
+                .where(table.c.id == lesson, table.c.state == before.state.value)
                 .values(state=after.state.value, opened_at=after.opened_at, ended_at=after.ended_at)
             )
             # The condition on the old state makes it right without a lock on the row.
@@ -67,7 +77,7 @@ class SqlLessonStore:
 
 
 async def _get(connection: AsyncConnection, lesson: LessonId) -> Lesson:
-    row = (await connection.execute(select(lessons).where(lessons.c.id == lesson))).one_or_none()
+    row = (await connection.execute(select(table).where(table.c.id == lesson))).one_or_none()
     if row is None:
         raise LessonUnknownError(lesson)
     return _lesson_of(row)
@@ -82,4 +92,5 @@ def _lesson_of(row: Row[Any]) -> Lesson:
         created_at=row.created_at,
         opened_at=row.opened_at,
         ended_at=row.ended_at,
+        record=row.record,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import Column, DateTime, Dialect, MetaData, String, Table
+from sqlalchemy import Boolean, Column, DateTime, Dialect, MetaData, String, Table, false
 from sqlalchemy.types import TypeDecorator
 
 from bridge.lessons import COURSE_MAX, TITLE_MAX
@@ -43,4 +43,5 @@ lessons = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("opened_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
+    Column("record", Boolean, nullable=False, server_default=false()),
 )

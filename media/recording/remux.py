@@ -3,8 +3,8 @@
     file --scan--> Segment --arrange--> Lane (segments one after another) --write--> .mkv --verify
 
 Every file is read twice, because Matroska wants to know its streams before the first frame. Memory is bounded
-by what ``frames`` and ``timeline`` let wait. Segments lie on one timeline by wall time: what was not recorded,
-between a crash and the coming back, stays a gap.
+by what ``frames`` and ``timeline`` let wait. Segments lie on one timeline by wall time: what was not
+recorded, between a crash and the coming back, stays a gap.
 """
 
 from __future__ import annotations

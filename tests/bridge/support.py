@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from bridge.lessons import Lesson, LessonUnknownError
 from bridge.notices import Notice
@@ -32,6 +32,9 @@ N = TypeVar("N")
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 LESSON = Lesson(LessonId("abc"), "Nyheter och medier", "RUB14", LessonState.WAITING, NOON)
 
+PATIENCE_S = 10.0
+"""How long a test waits for what should come at once."""
+
 Route = tuple[EndpointId, int, SourceRef | None, SourceRef | None]
 
 
@@ -40,7 +43,9 @@ class RecordingMedia:
     """A MediaPort that accepts every offer as it is; ``failing`` names the calls that raise."""
 
     sink: Callable[[MediaEvent], None]
+    record: bool = False
     admitted: list[EndpointId] = field(default_factory=list)
+    restarted: list[EndpointId] = field(default_factory=list)
     dismissed: list[EndpointId] = field(default_factory=list)
     routes: list[Route] = field(default_factory=list)
     closed: int = 0
@@ -59,6 +64,13 @@ class RecordingMedia:
             frozenset(source.kind for source in offer.sources),
             tuple(slot.index for slot in offer.slots),
         )
+
+    def restart(self, endpoint: EndpointId, sdp: str) -> str:
+        self._fail("restart")
+        if endpoint not in self.admitted or sdp == "garbage":
+            raise MediaRefusedError("sdp-invalid", "the offer can't be parsed")
+        self.restarted.append(endpoint)
+        return f"answer to {sdp}"
 
     def route(
         self, endpoint: EndpointId, slot: int, picture: SourceRef | None, voice: SourceRef | None
@@ -91,10 +103,15 @@ class RecordingMediaService:
     opened: list[tuple[LessonId, RecordingMedia]] = field(default_factory=list)
     stopped: int = 0
 
-    def open(self, lesson: LessonId, sink: Callable[[MediaEvent], None]) -> RecordingMedia:
-        media = RecordingMedia(sink)
+    def open(
+        self, lesson: LessonId, sink: Callable[[MediaEvent], None], *, record: bool = False
+    ) -> RecordingMedia:
+        media = RecordingMedia(sink, record)
         self.opened.append((lesson, media))
         return media
+
+    async def statistics(self) -> dict[str, Any]:
+        return {"shards": [], "io": {}, "troubles": {}, "lessons": {}}
 
     async def stop(self) -> None:
         self.stopped += 1
@@ -117,8 +134,8 @@ class KeepingOutbox:
         self._posted.set()
 
     async def wait_for(self, kind: type[N]) -> N:
-        """Skips what is of another type. Raises TimeoutError after a second."""
-        async with asyncio.timeout(1):
+        """Skips what is of another type. Raises TimeoutError after PATIENCE_S."""
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 while self._taken < len(self.notices):
                     notice = self.notices[self._taken]
@@ -138,6 +155,8 @@ class MemoryStore:
 
     lessons: dict[LessonId, Lesson]
     failing: Exception | None = None
+    asked: list[set[LessonId]] = field(default_factory=list)
+    """What ``get_all`` was asked for."""
 
     async def add(self, lesson: Lesson) -> None:
         self.lessons[lesson.id] = lesson
@@ -149,6 +168,13 @@ class MemoryStore:
             raise LessonUnknownError(lesson)
         return self.lessons[lesson]
 
+    async def get_all(self, lessons: Collection[LessonId]) -> tuple[Lesson, ...]:
+        await asyncio.sleep(0)
+        self.asked.append(set(lessons))
+        if self.failing is not None:
+            raise self.failing
+        return tuple(lesson for key, lesson in self.lessons.items() if key in lessons)
+
     async def list(self) -> tuple[Lesson, ...]:
         return tuple(self.lessons.values())
 
@@ -157,6 +183,13 @@ class MemoryStore:
             raise self.failing
         self.lessons[lesson] = (await self.get(lesson)).moved(state, at)
         return self.lessons[lesson]
+
+
+async def eventually(holds: Callable[[], bool]) -> None:
+    """Returns when it holds. Raises TimeoutError after PATIENCE_S."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not holds():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.02)
 
 
 _serial = itertools.count()

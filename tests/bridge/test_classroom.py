@@ -5,21 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
-from bridge.classroom import Classroom
 from bridge.errors import ErrorCode, RefusedError
 from bridge.inbox import (
     INBOX_LIMIT,
+    ChangedElsewhere,
     Disconnected,
     End,
     Enter,
     Inbox,
-    Join,
     Leave,
     MediaHappened,
+    Message,
     Open,
+    PlaceExpired,
+    Restart,
     SnapshotWanted,
     SourceSwitched,
     Stop,
@@ -33,29 +36,33 @@ from bridge.notices import (
     Notice,
     Reason,
     Refused,
+    Restarted,
     SlotsChanged,
     Snapshot,
     Welcome,
 )
-from bridge.ports import MediaConnected, MediaLost, SourceLive
+from bridge.ports import MediaConnected, MediaLost, MediaQuiet, RecordingFailed, SourceLive
 from bridge.slots import LessonRules
 from bridge.values import (
+    ConnectionId,
+    Contact,
     EndpointId,
+    IceServer,
     LessonState,
     Offer,
     OfferedSlot,
     OfferedSource,
+    RecordingState,
     Role,
     SourceKind,
 )
 from bridge.values import SourceRef as Ref
+from tests.bridge.room import Room
 from tests.bridge.support import (
     LESSON,
     NOON,
+    PATIENCE_S,
     KeepingOutbox,
-    MemoryStore,
-    RecordingMedia,
-    RecordingMediaService,
     make_offer,
     make_pass,
 )
@@ -63,77 +70,12 @@ from tests.bridge.support import (
 CAMERA, MIC, SCREEN = SourceKind.CAMERA, SourceKind.MIC, SourceKind.SCREEN
 
 
-class Room:
-    """A running Classroom, and its endpoints by name."""
-
-    def __init__(self, limit: int = 1000, rules: LessonRules | None = None) -> None:
-        self.store = MemoryStore({LESSON.id: LESSON})
-        self.service = RecordingMediaService()
-        self.closed: list[Classroom] = []
-        self.classroom = Classroom(
-            LESSON,
-            store=self.store,
-            open_media=self.service.open,
-            rules=rules or LessonRules(),
-            limit=limit,
-            now=lambda: NOON,
-            on_closed=self.closed.append,
-        )
-        self.task = asyncio.create_task(self.classroom.run())
-
-    @property
-    def media(self) -> RecordingMedia:
-        return self.service.last
-
-    async def enter(
-        self, name: str, role: Role, site: str | None = None, room: str | None = None
-    ) -> Endpoint:
-        endpoint = Endpoint(self, EndpointId(name), role)
-        admitted = make_pass(role, site or name, room)
-        self.classroom.post(Enter(endpoint.id, 1, admitted, endpoint.outbox))
-        await endpoint.outbox.wait_for(Welcome)
-        return endpoint
-
-    async def joined(
-        self, name: str, role: Role, site: str | None = None, room: str | None = None
-    ) -> Endpoint:
-        endpoint = await self.enter(name, role, site, room)
-        await endpoint.join()
-        return endpoint
-
-    async def opened(self) -> Endpoint:
-        """The lesson is live and its teacher has joined."""
-        teacher = await self.enter("kiosk", Role.KIOSK)
-        self.classroom.post(Open(teacher.id, 2))
-        await teacher.outbox.wait_for(Done)
-        await teacher.join()
-        return teacher
-
-
-class Endpoint:
-    def __init__(self, room: Room, endpoint: EndpointId, role: Role) -> None:
-        self.id = endpoint
-        self.role = role
-        self.outbox = KeepingOutbox()
-        self._room = room
-
-    def ask_to_join(self, offer: Offer | None = None, label: str | None = None, headcount: int = 1) -> None:
-        self._room.classroom.post(Join(self.id, 7, label, headcount, offer or make_offer(self.role)))
-
-    async def join(self) -> Joined:
-        self.ask_to_join()
-        return await self.outbox.wait_for(Joined)
-
-    async def refused(self) -> Refused:
-        return await self.outbox.wait_for(Refused)
-
-
 @pytest.fixture
 async def room() -> AsyncIterator[Room]:
     made = Room()
     yield made
     made.classroom.post(Stop())
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE_S):
         await made.task
 
 
@@ -159,16 +101,16 @@ async def test_join_before_the_teacher_opened_is_refused_and_may_be_tried_again(
 async def test_opening_is_kept_and_harmless_when_live(room: Room) -> None:
     teacher = await room.opened()
     assert room.store.lessons[LESSON.id].state is LessonState.LIVE
-    room.classroom.post(Open(teacher.id, 9))
+    room.classroom.post(Open(teacher.connection, 9))
     assert await teacher.outbox.wait_for(Done) == Done(9)
     assert len(teacher.outbox.all_of(LessonChanged)) == 1
 
 
 async def test_only_who_may_opens_and_ends(room: Room) -> None:
     home = await room.enter("home", Role.HOME)
-    room.classroom.post(Open(home.id, 2))
+    room.classroom.post(Open(home.connection, 2))
     assert (await home.refused()).code is ErrorCode.NOT_GRANTED
-    room.classroom.post(End(home.id, 3))
+    room.classroom.post(End(home.connection, 3))
     refused = await home.refused()
     assert (refused.re, refused.code) == (3, ErrorCode.NOT_GRANTED)
     assert room.classroom.lesson.state is LessonState.WAITING
@@ -292,12 +234,12 @@ async def test_joining_twice_is_refused(room: Room) -> None:
 async def test_switching_a_source_is_told_and_routed(room: Room) -> None:
     teacher = await room.opened()
     home = await room.joined("home", Role.HOME)
-    room.classroom.post(SourceSwitched(teacher.id, 5, CAMERA, on=False))
+    room.classroom.post(SourceSwitched(teacher.connection, 5, CAMERA, on=False))
     assert await teacher.outbox.wait_for(Done) == Done(5)
     news = await home.outbox.wait_for(MembersChanged)
     assert news.changed[0].sources[CAMERA] is False
     assert room.media.playing(home.id)[0] == (None, Ref(teacher.id, MIC))
-    room.classroom.post(SourceSwitched(teacher.id, 6, SCREEN, on=True))
+    room.classroom.post(SourceSwitched(teacher.connection, 6, SCREEN, on=True))
     await home.outbox.wait_for(MembersChanged)
     assert room.media.playing(home.id)[1] == (Ref(teacher.id, SCREEN), None)
 
@@ -306,9 +248,9 @@ async def test_switching_to_what_is_already_so_is_no_news(room: Room) -> None:
     teacher = await room.opened()
     home = await room.joined("home", Role.HOME)
     await teacher.outbox.wait_for(MembersChanged)
-    room.classroom.post(SourceSwitched(teacher.id, 5, CAMERA, on=True))
+    room.classroom.post(SourceSwitched(teacher.connection, 5, CAMERA, on=True))
     await teacher.outbox.wait_for(Done)
-    room.classroom.post(Leave(home.id, 6))
+    room.classroom.post(Leave(home.connection, 6))
     news = await teacher.outbox.wait_for(MembersChanged)
     assert (news.changed, news.revision) == ((), 3)
 
@@ -316,10 +258,10 @@ async def test_switching_to_what_is_already_so_is_no_news(room: Room) -> None:
 async def test_a_source_needs_a_join_and_to_be_published(room: Room) -> None:
     await room.opened()
     home = await room.enter("home", Role.HOME)
-    room.classroom.post(SourceSwitched(home.id, 5, CAMERA, on=False))
+    room.classroom.post(SourceSwitched(home.connection, 5, CAMERA, on=False))
     assert (await home.refused()).code is ErrorCode.NOT_JOINED
     await home.join()
-    room.classroom.post(SourceSwitched(home.id, 6, SCREEN, on=True))
+    room.classroom.post(SourceSwitched(home.connection, 6, SCREEN, on=True))
     assert (await home.refused()).code is ErrorCode.NOT_GRANTED
 
 
@@ -327,22 +269,22 @@ async def test_leaving_is_answered_and_told_to_the_others(room: Room) -> None:
     teacher = await room.opened()
     home = await room.joined("home", Role.HOME)
     await teacher.outbox.wait_for(SlotsChanged)
-    room.classroom.post(Leave(home.id, 8))
+    room.classroom.post(Leave(home.connection, 8))
     assert await home.outbox.wait_for(Done) == Done(8)
     assert await home.outbox.wait_for(Farewell) == Farewell(Reason.LEFT)
     assert (await teacher.outbox.wait_for(MembersChanged)).gone == (home.id,)
     emptied = await teacher.outbox.wait_for(SlotsChanged)
     assert (emptied.plan.plays[0].picture, emptied.plan.plays[0].voice) == (None, None)
     assert room.media.dismissed == [home.id]
-    room.classroom.post(Disconnected(home.id))
+    room.classroom.post(Disconnected(home.connection, for_good=True))
     await room.joined("other", Role.HOME)
     assert (await teacher.outbox.wait_for(MembersChanged)).gone == (), "told once"
 
 
-async def test_a_lost_connection_is_like_leaving(room: Room) -> None:
+async def test_a_connection_that_ends_for_good_is_like_leaving(room: Room) -> None:
     teacher = await room.opened()
     home = await room.joined("home", Role.HOME)
-    room.classroom.post(Disconnected(home.id))
+    room.classroom.post(Disconnected(home.connection, for_good=True))
     await teacher.outbox.wait_for(MembersChanged)
     assert (await teacher.outbox.wait_for(MembersChanged)).gone == (home.id,)
     assert room.media.dismissed == [home.id]
@@ -352,7 +294,7 @@ async def test_who_comes_and_goes_unseen_is_not_told(room: Room) -> None:
     teacher = await room.opened()
     home = await room.enter("home", Role.HOME)
     home.ask_to_join()
-    room.classroom.post(Disconnected(home.id))
+    room.classroom.post(Disconnected(home.connection, for_good=True))
     await room.joined("other", Role.HOME)
     news = await teacher.outbox.wait_for(MembersChanged)
     assert ([m.endpoint for m in news.changed], news.gone) == (["other"], ())
@@ -377,8 +319,8 @@ async def test_ending_tells_everyone_and_lets_them_go() -> None:
     teacher = await room.opened()
     home = await room.joined("home", Role.HOME)
     waiting = await room.enter("waiting", Role.HOME)
-    room.classroom.post(End(teacher.id, 9))
-    room.classroom.post(Enter(EndpointId("late"), 1, make_pass(Role.HOME, "x"), late := KeepingOutbox()))
+    room.classroom.post(End(teacher.connection, 9))
+    room.classroom.post(Enter(ConnectionId("late"), 1, make_pass(Role.HOME, "x"), late := KeepingOutbox()))
     await room.task
     for endpoint in (teacher, home, waiting):
         last = [type(notice) for notice in endpoint.outbox.notices[-2:]]
@@ -394,7 +336,7 @@ async def test_ending_tells_everyone_and_lets_them_go() -> None:
 async def test_a_waiting_lesson_may_be_called_off() -> None:
     room = Room()
     teacher = await room.enter("kiosk", Role.KIOSK)
-    room.classroom.post(End(teacher.id, 9))
+    room.classroom.post(End(teacher.connection, 9))
     await room.task
     assert room.store.lessons[LESSON.id].state is LessonState.ENDED
 
@@ -403,7 +345,7 @@ async def test_a_lesson_that_was_ended_in_the_store_does_not_open() -> None:
     room = Room()
     teacher = await room.enter("kiosk", Role.KIOSK)
     await room.store.set_state(LESSON.id, LessonState.ENDED, NOON)
-    room.classroom.post(Open(teacher.id, 2))
+    room.classroom.post(Open(teacher.connection, 2))
     assert (await teacher.refused()).code is ErrorCode.LESSON_ENDED
     await room.task
 
@@ -416,14 +358,14 @@ async def test_stopping_tells_everyone(room: Room) -> None:
         None, ErrorCode.SERVER_STOPPING, "the server stops; come back in a moment"
     )
     assert (room.media.closed, room.closed) == (1, [room.classroom])
-    room.classroom.post(Disconnected(teacher.id))
+    room.classroom.post(Disconnected(teacher.connection, for_good=True))
     assert room.classroom.inbox.empty(), "a closed Classroom takes nothing"
 
 
 async def test_the_classroom_closes_when_the_last_endpoint_has_gone() -> None:
     room = Room()
     teacher = await room.opened()
-    room.classroom.post(Disconnected(teacher.id))
+    room.classroom.post(Disconnected(teacher.connection, for_good=True))
     await room.task
     assert (room.media.closed, room.closed) == (1, [room.classroom])
     assert room.store.lessons[LESSON.id].state is LessonState.LIVE
@@ -432,7 +374,7 @@ async def test_the_classroom_closes_when_the_last_endpoint_has_gone() -> None:
 async def test_a_full_lesson() -> None:
     room = Room(limit=1)
     await room.enter("kiosk", Role.KIOSK)
-    room.classroom.post(Enter(EndpointId("home"), 4, make_pass(Role.HOME, "x"), outbox := KeepingOutbox()))
+    room.classroom.post(Enter(ConnectionId("home"), 4, make_pass(Role.HOME, "x"), outbox := KeepingOutbox()))
     assert await outbox.wait_for(Refused) == Refused(
         4, ErrorCode.LESSON_FULL, "the lesson has its 1 endpoints"
     )
@@ -443,8 +385,8 @@ async def test_a_full_lesson() -> None:
 async def test_a_snapshot_holds_what_has_happened(room: Room) -> None:
     teacher = await room.opened()
     home = await room.joined("home", Role.HOME)
-    room.classroom.post(SourceSwitched(teacher.id, 5, CAMERA, on=False))
-    room.classroom.post(SnapshotWanted(home.id))
+    room.classroom.post(SourceSwitched(teacher.connection, 5, CAMERA, on=False))
+    room.classroom.post(SnapshotWanted(home.connection))
     snapshot = await home.outbox.wait_for(Snapshot)
     assert [m.endpoint for m in snapshot.members] == ["kiosk", "home"]
     assert snapshot.members[0].sources[CAMERA] is False
@@ -457,9 +399,71 @@ async def test_a_snapshot_holds_what_has_happened(room: Room) -> None:
 async def test_before_its_join_a_snapshot_holds_the_lesson_only(room: Room) -> None:
     await room.opened()
     home = await room.enter("home", Role.HOME)
-    room.classroom.post(SnapshotWanted(home.id))
+    room.classroom.post(SnapshotWanted(home.connection))
     snapshot = await home.outbox.wait_for(Snapshot)
     assert (snapshot.lesson.state, snapshot.members, snapshot.plan.plays) == (LessonState.LIVE, (), ())
+
+
+# What travels with it
+
+
+class OneServer:
+    """Names its endpoint and the time, so that a test sees for whom and when it was made."""
+
+    def for_endpoint(self, endpoint: EndpointId, now: float) -> tuple[IceServer, ...]:
+        return (IceServer(("turn:turn.example.fi",), f"{now:.0f}:{endpoint}", "credential"),)
+
+
+async def test_ice_servers_and_contact() -> None:
+    contact = Contact("Ring skolans kansli.", "+358 6 123 4567")
+    room = Room(ice_servers=OneServer(), contact=contact)
+    teacher = await room.opened()
+    room.classroom.post(Restart(teacher.connection, 4, "offer"))
+    servers = OneServer().for_endpoint(teacher.id, NOON.timestamp())
+    restarted = await teacher.outbox.wait_for(Restarted)
+    assert restarted == Restarted(4, "answer to offer", servers)
+    (welcome,), (joined,) = teacher.outbox.all_of(Welcome), teacher.outbox.all_of(Joined)
+    assert (welcome.ice_servers, welcome.contact, joined.ice_servers) == (servers, contact, servers)
+    teacher.is_cut()
+    assert (await teacher.resume("second")).ice_servers == servers
+    room.classroom.post(Stop())
+    await room.task
+
+
+async def test_an_ice_restart_needs_a_join_and_an_offer_that_media_takes(room: Room) -> None:
+    teacher = await room.opened()
+    home = await room.enter("home", Role.HOME)
+    room.classroom.post(Restart(home.connection, 4, "offer"))
+    assert (await home.refused()).code is ErrorCode.NOT_JOINED
+    room.classroom.post(Restart(teacher.connection, 4, "garbage"))
+    refused = await teacher.refused()
+    assert (refused.re, refused.code, refused.fatal) == (4, ErrorCode.SDP_INVALID, False)
+    assert (room.media.restarted, room.media.dismissed) == ([], [])
+
+
+async def test_a_recording_that_fails_is_told_to_all_once(caplog: pytest.LogCaptureFixture) -> None:
+    room = Room(lesson=replace(LESSON, record=True))
+    teacher = await room.opened()
+    waiting = await room.enter("waiting", Role.HOME)
+    assert waiting.outbox.all_of(Welcome)[0].recording is RecordingState.ON
+    for kind in (CAMERA, MIC):
+        room.media.sink(RecordingFailed(Ref(teacher.id, kind), "disk full"))
+    late = await room.joined("late", Role.HOME)
+    assert late.outbox.all_of(Welcome)[0].recording is RecordingState.FAILED
+    for endpoint in (teacher, waiting):
+        told = [news.recording for news in endpoint.outbox.all_of(LessonChanged)]
+        assert told.count(RecordingState.FAILED) == 1
+    assert late.outbox.all_of(Joined)[0].snapshot.recording is RecordingState.FAILED
+    assert "disk full" in the_one_error(caplog)
+    room.classroom.post(Stop())
+    await room.task
+
+
+async def test_a_lesson_that_is_not_recorded_has_no_recording_to_fail(room: Room) -> None:
+    teacher = await room.opened()
+    room.media.sink(RecordingFailed(Ref(teacher.id, CAMERA), "disk full"))
+    home = await room.joined("home", Role.HOME)
+    assert home.outbox.all_of(Welcome)[0].recording is RecordingState.OFF
 
 
 # Faults
@@ -519,7 +523,7 @@ async def test_media_that_does_not_let_go_is_logged_and_no_more(
     home = await room.joined("home", Role.HOME)
     await teacher.outbox.wait_for(MembersChanged)
     room.media.failing["dismiss"] = RuntimeError("stuck")
-    room.classroom.post(Leave(home.id, 8))
+    room.classroom.post(Leave(home.connection, 8))
     assert (await teacher.outbox.wait_for(MembersChanged)).gone == (home.id,)
     assert "endpoint home" in the_one_error(caplog)
     room.media.failing.clear()
@@ -531,7 +535,7 @@ async def test_a_store_that_fails_does_not_open_the_lesson(
     teacher = await room.enter("kiosk", Role.KIOSK)
     other = await room.enter("other", Role.KIOSK)
     room.store.failing = OSError("disk full")
-    room.classroom.post(Open(teacher.id, 2))
+    room.classroom.post(Open(teacher.connection, 2))
     assert (await teacher.refused()).code is ErrorCode.INTERNAL
     assert other.outbox.all_of(LessonChanged) == []
     assert room.classroom.lesson.state is LessonState.WAITING
@@ -553,16 +557,25 @@ async def test_a_cancelled_task_still_closes() -> None:
 
 def test_a_full_inbox_refuses_requests_and_takes_departures() -> None:
     inbox = Inbox(limit=2)
-    name = EndpointId("home")
-    inbox.put(Leave(name, 1))
-    inbox.put(Leave(name, 2))
+    name, connection = EndpointId("home"), ConnectionId("home")
+    inbox.put(Leave(connection, 1))
+    inbox.put(Leave(connection, 2))
     with pytest.raises(RefusedError) as caught:
-        inbox.put(Leave(name, 3))
+        inbox.put(Leave(connection, 3))
     assert caught.value.code is ErrorCode.SERVER_FULL
     inbox.put(MediaHappened(SourceLive(Ref(name, CAMERA), live=True)))
-    always = [Disconnected(name), SnapshotWanted(name), MediaHappened(MediaLost(name, "silent")), Stop()]
+    always: list[Message] = [
+        Disconnected(connection),
+        PlaceExpired(connection),
+        SnapshotWanted(connection),
+        MediaHappened(MediaLost(name, "silent")),
+        MediaHappened(MediaQuiet(name, quiet=True)),
+        MediaHappened(RecordingFailed(Ref(name, CAMERA), "disk full")),
+        ChangedElsewhere(LESSON),
+        Stop(),
+    ]
     for message in always:
-        inbox.put(message)  # type: ignore[arg-type]
+        inbox.put(message)
     assert (inbox.refused, inbox.dropped) == (1, 1)
-    assert inbox.drain() == [Leave(name, 1), Leave(name, 2), *always]
+    assert inbox.drain() == [Leave(connection, 1), Leave(connection, 2), *always]
     assert INBOX_LIMIT == 1024

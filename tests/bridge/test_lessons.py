@@ -20,6 +20,21 @@ def test_a_new_lesson_waits() -> None:
     assert lesson.id != new_lesson("Nyheter och medier", "RUB14", NOON).id
 
 
+def test_a_lesson_may_be_live_as_it_is_made_and_be_recorded() -> None:
+    lesson = new_lesson("Nyheter och medier", "RUB14", NOON, record=True, live=True)
+    assert (lesson.state, lesson.created_at, lesson.opened_at, lesson.record) == (LIVE, NOON, NOON, True)
+    assert not new_lesson("Nyheter och medier", "RUB14", NOON).record
+
+
+def test_what_may_still_come() -> None:
+    live = LESSON.moved(LIVE, NOON)
+    ended = live.moved(ENDED, NOON)
+    assert LESSON.comes_before(live)
+    assert live.comes_before(ended)
+    assert not live.comes_before(LESSON)
+    assert not ended.comes_before(ended)
+
+
 @pytest.mark.parametrize(
     ("title", "course"),
     [

@@ -8,10 +8,13 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config as AlembicConfig
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
+from bridge import storage
 from bridge.errors import SetupError
 from bridge.lessons import IllegalTransitionError, LessonUnknownError, new_lesson
 from bridge.storage import DATABASE_FILE, SqlLessonStore, open_database, sqlite_url
@@ -38,6 +41,48 @@ async def test_a_restart_keeps_the_lessons(tmp_path: Path) -> None:
     assert await store.get(first.id) == live
     assert live.opened_at is not None
     assert live.opened_at.tzinfo is UTC
+    await database.close()
+
+
+async def test_several_lessons_by_one_question(tmp_path: Path) -> None:
+    database = await open_database(sqlite_url(tmp_path))
+    store = SqlLessonStore(database.engine)
+    recorded, live, other = (
+        new_lesson("a", "b", NOON, record=True),
+        new_lesson("c", "d", NOON, live=True),
+        new_lesson("e", "f", NOON),
+    )
+    for lesson in (recorded, live, other):
+        await store.add(lesson)
+    found = await store.get_all([recorded.id, live.id, LessonId("nope")])
+    assert {lesson.id: lesson for lesson in found} == {recorded.id: recorded, live.id: live}
+    assert await store.get_all([]) == ()
+    await database.close()
+
+
+async def test_a_lesson_of_an_older_server_is_not_recorded(tmp_path: Path) -> None:
+    database = await open_database(sqlite_url(tmp_path))
+
+    def go_back(connection: Connection) -> None:
+        config = AlembicConfig()
+        config.set_main_option("script_location", str(Path(storage.__file__).parent / "migrations"))
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+
+    async with database.engine.begin() as connection:
+        await connection.run_sync(go_back)
+        await connection.execute(
+            text(
+                "INSERT INTO lessons (id, title, course, state, created_at) "
+                "VALUES ('old', 'a', 'b', 'live', :at)"
+            ),
+            {"at": NOON},
+        )
+    await database.close()
+
+    database = await open_database(sqlite_url(tmp_path))
+    lesson = await SqlLessonStore(database.engine).get(LessonId("old"))
+    assert (lesson.state, lesson.record, lesson.created_at) == (LessonState.LIVE, False, NOON)
     await database.close()
 
 

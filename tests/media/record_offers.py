@@ -43,15 +43,18 @@ FLAGS = (
 _ORDER = (SourceKind.CAMERA, SourceKind.DOCUMENT, SourceKind.SCREEN, SourceKind.MIC, SourceKind.CONTENT)
 
 _BUILD_OFFER = """
-async ({sources, pairs, voices, simulcast, narrow}) => {
+async ({sources, pairs, voices, simulcast, codecs}) => {
   const pc = window.pc = new RTCPeerConnection();
-  const kept = {video: ["video/VP8", "video/rtx"], audio: ["audio/opus"]};
+  // Of H.264 constrained baseline in packetization mode 1, as the pages do.
+  const fits = ({mimeType, sdpFmtpLine = ""}) => codecs.includes(mimeType) && (mimeType !== "video/H264" ||
+    /profile-level-id=42e0/.test(sdpFmtpLine) && /packetization-mode=1/.test(sdpFmtpLine));
   const add = (media, init) => {
     const transceiver = pc.addTransceiver(media, init);
-    if (narrow) {
+    if (codecs) {
       const name = typeof media === "string" ? media : media.kind;
-      const all = RTCRtpReceiver.getCapabilities(name).codecs;
-      transceiver.setCodecPreferences(all.filter((codec) => kept[name].includes(codec.mimeType)));
+      const all = RTCRtpReceiver.getCapabilities(name).codecs.filter(fits);
+      const wanted = codecs.flatMap((codec) => all.filter(({mimeType}) => mimeType === codec));
+      transceiver.setCodecPreferences(wanted);
     }
     return transceiver;
   };
@@ -86,6 +89,10 @@ async ({sources, pairs, voices, simulcast, narrow}) => {
 """
 
 
+PAGE_CODECS = ("video/VP8", "video/H264", "video/rtx", "audio/opus")
+"""As the pages have it (web/src/media/peer.ts)."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """One offer to record."""
@@ -95,8 +102,8 @@ class Recipe:
     sources: tuple[SourceKind, ...]
     slots: SlotCounts
     simulcast: bool = True
-    narrow: bool = True
-    """Ask for VP8 and Opus alone by setCodecPreferences, as the pages do."""
+    codecs: tuple[str, ...] | None = PAGE_CODECS
+    """What setCodecPreferences asks for, of what the browser has; None: not called, so all there is."""
 
 
 def _of_role(role: Role) -> Recipe:
@@ -109,8 +116,15 @@ RECIPES = (
     _of_role(Role.KIOSK),
     _of_role(Role.SCHOOL),
     _of_role(Role.HOME),
-    Recipe("plain", Role.HOME, (SourceKind.CAMERA, SourceKind.MIC), SlotCounts(0, 0), simulcast=False),
-    Recipe("every-codec", Role.HOME, (SourceKind.CAMERA, SourceKind.MIC), SlotCounts(1, 0), narrow=False),
+    Recipe(
+        "plain",
+        Role.HOME,
+        (SourceKind.CAMERA, SourceKind.MIC),
+        SlotCounts(0, 0),
+        simulcast=False,
+        codecs=("video/VP8", "video/rtx", "audio/opus"),
+    ),
+    Recipe("every-codec", Role.HOME, (SourceKind.CAMERA, SourceKind.MIC), SlotCounts(1, 0), codecs=None),
 )
 
 
@@ -130,7 +144,7 @@ async def build_offer(page: Evaluates, recipe: Recipe) -> dict[str, Any]:
         "pairs": recipe.slots.pairs,
         "voices": recipe.slots.voices,
         "simulcast": recipe.simulcast,
-        "narrow": recipe.narrow,
+        "codecs": recipe.codecs,
     }
     recorded: dict[str, Any] = await page.evaluate(_BUILD_OFFER, wanted)
     recorded["sdp"] = re.sub(r"a=candidate:[^\r\n]*\r\n", "", recorded["sdp"])

@@ -63,6 +63,12 @@ def test_attributes_that_are_read_or_set() -> None:
         16,
         12,
     )
+    profile = rtcdtlstransport.SRTP_AES128_CM_SHA1_80
+    assert (profile.openssl_profile, profile.key_length, profile.salt_length) == (
+        b"SRTP_AES128_CM_SHA1_80",
+        16,
+        14,
+    )
 
 
 def test_nothing_else_of_the_ice_transport_is_touched() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from bridge.values import GRANTS, Offer, OfferedSlot, OfferedSource, SourceKind
 from media.negotiation import negotiate
+from media.restart import FreshIce, restart
 from tests.media.firefox import firefox_page
 from tests.media.record_offers import RECIPES, Evaluates, build_offer, chromium_page
 from tests.media.support import LOCAL
@@ -50,6 +51,23 @@ _STREAMS = """
 """
 
 
+_RESTART = """
+async () => {
+  pc.restartIce();
+  await pc.setLocalDescription();
+  return pc.localDescription.sdp;
+}
+"""
+
+
+def _offer(made: dict[str, Any]) -> Offer:
+    return Offer(
+        made["sdp"],
+        tuple(OfferedSource(SourceKind(each["kind"]), each["mid"]) for each in made["sources"]),
+        tuple(OfferedSlot(**each) for each in made["slots"]),
+    )
+
+
 def _page(browser: str) -> AbstractAsyncContextManager[Evaluates]:
     program = shutil.which(browser)
     if program is None:
@@ -63,11 +81,7 @@ async def test_the_answer_to_each_kind_of_offer_is_taken(browser: str) -> None:
     async with _page(browser) as page:
         for recipe in RECIPES:
             made = await build_offer(page, recipe)
-            offer = Offer(
-                made["sdp"],
-                tuple(OfferedSource(SourceKind(each["kind"]), each["mid"]) for each in made["sources"]),
-                tuple(OfferedSlot(**each) for each in made["slots"]),
-            )
+            offer = _offer(made)
             negotiated = negotiate(offer, GRANTS[recipe.role], LOCAL)
             await page.evaluate(_STREAMS)
             result: dict[str, Any] = await page.evaluate(_APPLY, negotiated.answer)
@@ -76,9 +90,9 @@ async def test_the_answer_to_each_kind_of_offer_is_taken(browser: str) -> None:
             assert result["transports"] == 1
             mids = result["mids"]
             for source in negotiated.plan.sources:
-                name = "video/VP8" if source.kind.is_picture else "audio/opus"
+                names = ["video/VP8", "video/rtx"] if source.kind.is_picture else ["audio/opus"]
                 seen = mids.pop(source.mid)
-                assert (seen["direction"], seen["codecs"]) == ("sendonly", [name])
+                assert (seen["direction"], seen["codecs"]) == ("sendonly", names)
                 assert seen["layers"] == 1, "simulcast was not answered, so one encoding is left"
             for slot in negotiated.plan.slots:
                 for half in slot.halves:
@@ -88,6 +102,27 @@ async def test_the_answer_to_each_kind_of_offer_is_taken(browser: str) -> None:
                     assert streams.pop(half.mid) == [f"slot-{slot.index}"]
             assert not mids
             assert not streams
+            await page.evaluate("() => pc.close()")
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("browser", OPENERS)
+async def test_the_offer_of_an_ice_restart_changes_nothing_else(browser: str) -> None:
+    """What the browser says after restartIce(), twice, is answered, and the answer is taken."""
+    async with _page(browser) as page:
+        for recipe in RECIPES:
+            offer = _offer(await build_offer(page, recipe))
+            negotiated = negotiate(offer, GRANTS[recipe.role], LOCAL)
+            before: dict[str, Any] = await page.evaluate(_APPLY, negotiated.answer)
+            agreement = negotiated.agreement
+            for number in range(2):
+                text: str = await page.evaluate(_RESTART)
+                fresh = FreshIce(f"fresh{number}", f"{number}" * 24, LOCAL.candidates)
+                restarted = restart(agreement, text, fresh)
+                assert restarted.ice is not None
+                assert restarted.ice.remote_ufrag != agreement.remote.ufrag
+                assert await page.evaluate(_APPLY, restarted.answer) == before
+                agreement = restarted.agreement
             await page.evaluate("() => pc.close()")
 
 

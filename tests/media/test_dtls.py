@@ -14,7 +14,13 @@ from typing import cast
 
 import pytest
 from aiortc import RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport
-from aiortc.rtcdtlstransport import SRTP_AES128_CM_SHA1_80, generate_certificate
+from aiortc.rtcdtlstransport import (
+    SRTP_AEAD_AES_128_GCM,
+    SRTP_AEAD_AES_256_GCM,
+    SRTP_AES128_CM_SHA1_80,
+    SRTPProtectionProfile,
+    generate_certificate,
+)
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -109,6 +115,9 @@ class Pair:
     def exported_by_client(self) -> SrtpKeys:
         """What RFC 5764 section 4.2 says that the client has, named from the server's side."""
         assert self.client._ssl is not None
+        if self.client._ssl.get_selected_srtp_profile() == b"SRTP_AES128_CM_SHA1_80":
+            material = self.client._ssl.export_keying_material(b"EXTRACTOR-dtls_srtp", 60)
+            return SrtpKeys(1, material[:16], material[32:46], material[16:32], material[46:])
         material = self.client._ssl.export_keying_material(b"EXTRACTOR-dtls_srtp", 56)
         return SrtpKeys(7, material[:16], material[32:44], material[16:32], material[44:])
 
@@ -120,6 +129,28 @@ async def test_keys_agree_and_come_before_connected() -> None:
     assert pair.client.state == "connected"
     assert pair.keys == [pair.exported_by_client()]
     assert pair.connected_at_keys == [False]
+    await pair.close(life)
+
+
+@pytest.mark.parametrize(
+    ("offered", "agreed"),
+    [
+        ([SRTP_AES128_CM_SHA1_80], 1),
+        ([SRTP_AES128_CM_SHA1_80, SRTP_AEAD_AES_128_GCM], 7),
+        ([SRTP_AEAD_AES_256_GCM, SRTP_AES128_CM_SHA1_80], 1),
+    ],
+    ids=["CM alone", "CM first", "256 bits first"],
+)
+async def test_the_servers_order_of_profiles_decides(
+    offered: list[SRTPProtectionProfile], agreed: int
+) -> None:
+    pair = Pair()
+    pair.client._srtp_profiles = offered
+    life = await pair.shake_hands()
+    (keys,) = pair.keys
+    assert keys == pair.exported_by_client()
+    assert keys.profile == agreed
+    assert (len(keys.send_key), len(keys.send_salt)) == (16, 14 if agreed == 1 else 12)
     await pair.close(life)
 
 
@@ -197,7 +228,7 @@ async def test_another_certificate_than_the_offers_is_refused() -> None:
 
 async def test_no_profile_in_common_is_refused() -> None:
     pair = Pair()
-    pair.client._srtp_profiles = [SRTP_AES128_CM_SHA1_80]
+    pair.client._srtp_profiles = [SRTP_AEAD_AES_256_GCM]
     life = asyncio.create_task(pair.server.run(pair.connected.set))
     await pair.start_client()
     with pytest.raises(DtlsFailedError, match="no SRTP profile"):

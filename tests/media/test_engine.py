@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import linecache
 import os
 import secrets
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +20,7 @@ from media import _engine, engine
 from media.dtls import SrtpKeys
 from media.engine import EngineStaleError, EngineUnavailableError, PacketEngine, check_fresh, source_hash
 from media.negotiation import negotiate
-from media.plan import PeerPlan
+from media.plan import IcePlan, PeerPlan
 from tests.media.support import LOCAL, eventually, recorded_named
 
 E = TypeVar("E", bound=_engine.Event)
@@ -83,6 +85,9 @@ class Told:
     def fell_silent(self) -> None:
         self.heard.append(("silent",))
 
+    def fell_quiet(self, quiet: bool) -> None:
+        self.heard.append(("quiet", quiet))
+
     def source_live(self, source: int, layer: int, live: bool) -> None:
         self.heard.append(("live", source, layer, live))
 
@@ -131,13 +136,14 @@ async def test_commands_carry_the_plan(
     sources = [packet_engine.publish(peer, source) for source in plan.sources]
     packet_engine.add_slot(peer, plan.slots[0])
     packet_engine.set_keys(peer, SrtpKeys(7, b"rk", b"rs", b"sk", b"ss"))
+    packet_engine.restart_ice(peer, IcePlan("ours", "secret", "theirs"))
     packet_engine.route(peer, 0, "video", sources[0])
     packet_engine.send_dtls(peer, b"\x16hello")
     packet_engine.remove_peer(peer)
     camera, mic = plan.sources
     picture, voice = plan.slots[0].halves
-    vp8 = {"media": "video", "codec": "vp8", "payload_type": 96, "clock_rate": 90000}
-    opus = {"media": "audio", "codec": "opus", "payload_type": 111, "clock_rate": 48000}
+    vp8 = {"media": "video", "codec": "vp8", "payload_type": 96, "rtx_payload_type": 97, "nack": True}
+    opus = {"media": "audio", "codec": "opus", "payload_type": 111, "rtx_payload_type": None, "nack": False}
     assert native.commands == [
         (
             "add_peer",
@@ -155,31 +161,38 @@ async def test_commands_carry_the_plan(
             peer,
             sources[0],
             vp8
-            | {"mid": camera.mid, "layers": [(None, None)]}
-            | {"mid_extension": 9, "rid_extension": None, "level_extension": None},
+            | {"mid": camera.mid, "layers": [(None, None, None)], "clock_rate": 90000}
+            | {"mid_extension": 9, "rid_extension": None, "repaired_rid_extension": None}
+            | {"level_extension": None},
         ),
         (
             "publish",
             peer,
             sources[1],
             opus
-            | {"mid": mic.mid, "layers": [(None, mic.layers[0].ssrc)]}
-            | {"mid_extension": 9, "rid_extension": None, "level_extension": mic.extensions.level},
+            | {"mid": mic.mid, "layers": [(None, mic.layers[0].ssrc, None)], "clock_rate": 48000}
+            | {"mid_extension": 9, "rid_extension": None, "repaired_rid_extension": None}
+            | {"level_extension": mic.extensions.level},
         ),
         (
             "add_slot",
             peer,
             0,
-            vp8
-            | {"mid": picture.mid, "ssrc": picture.ssrc}
+            {
+                "media": "video",
+                "payloads": [("vp8", 96, 97), ("h264", 108, 109)],
+                "nack": True,
+                "clock_rate": 90000,
+            }
+            | {"mid": picture.mid, "ssrc": picture.ssrc, "rtx_ssrc": picture.rtx_ssrc}
             | {"mid_extension": 9, "level_extension": None, "send_time_extension": 2},
         ),
         (
             "add_slot",
             peer,
             0,
-            opus
-            | {"mid": voice.mid, "ssrc": voice.ssrc}
+            {"media": "audio", "payloads": [("opus", 111, None)], "nack": False, "clock_rate": 48000}
+            | {"mid": voice.mid, "ssrc": voice.ssrc, "rtx_ssrc": None}
             | {"mid_extension": 9, "level_extension": voice.extensions.level, "send_time_extension": 2},
         ),
         (
@@ -193,6 +206,7 @@ async def test_commands_carry_the_plan(
                 "send_salt": b"ss",
             },
         ),
+        ("restart_ice", peer, {"local_ufrag": "ours", "local_pwd": "secret", "remote_ufrag": "theirs"}),
         ("route", peer, 0, {"media": "video", "source": sources[0]}),
         ("send_dtls", peer, b"\x16hello", {}),
         ("remove_peer", peer, {}),
@@ -228,11 +242,17 @@ async def test_events_go_to_their_peers(
         made(events.SourceIdle, peer=first, source=4, layer=0),
         made(events.PeerSilent, peer=third),
         made(events.CommandFailed, peer=second, code="mismatch"),
+        made(events.PeerQuiet, peer=second, quiet=True),
         made(events.PeerSilent, peer=second),
     )
     await _settle()
     assert one.heard == [("dtls", b"\x16"), ("live", 4, 0, True), ("live", 4, 0, False)]
-    assert other.heard == [("pair", "127.0.0.1", "127.0.0.1:5"), ("failed", "mismatch"), ("silent",)]
+    assert other.heard == [
+        ("pair", "127.0.0.1", "127.0.0.1:5"),
+        ("failed", "mismatch"),
+        ("quiet", True),
+        ("silent",),
+    ]
     assert gone.heard == []
     assert packet_engine.counters.events_without_peer == 1
     assert packet_engine.counters.commands_failed == 1
@@ -371,6 +391,26 @@ async def test_a_port_in_use_is_a_clear_error(real: PacketEngine) -> None:
     await again.stop()
     with pytest.raises(EngineUnavailableError, match="nonsense"):
         await PacketEngine(["nonsense"]).start()
+
+
+async def test_a_tcp_port_in_use_is_a_clear_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = "{}:{}".format(*taken.getsockname())
+        with pytest.raises(EngineUnavailableError, match=f"TCP {address}: "):
+            await PacketEngine([address]).start()
+
+
+async def test_tcp_is_heard_on_the_port_of_udp_and_counted(real: PacketEngine) -> None:
+    address, port = real.local_addresses[0]
+    reader, writer = await asyncio.open_connection(address, port)
+    # Not a frame of RFC 4571 that could be a datagram: the engine closes.
+    writer.write(b"GET / HTTP/1.1\r\n\r\n")
+    async with asyncio.timeout(20):
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() == b""
+    writer.close()
+    counted = real.io_counters
+    assert (counted["tcp_accepted"], counted["tcp_closed"], counted["tcp_malformed"]) == (1, 1, 1)
 
 
 async def test_after_stopping_nothing_works_and_stopping_again_does_no_harm(

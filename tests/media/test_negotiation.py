@@ -10,7 +10,7 @@ from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSess
 
 from bridge.values import GRANTS, LayerLevel, Offer, OfferedSource, Role, SourceKind
 from media import sdp
-from media.negotiation import LEVEL_URI, MID_URI, SEND_TIME_URI, negotiate
+from media.negotiation import LEVEL_URI, MID_URI, REPAIRED_RID_URI, RID_URI, SEND_TIME_URI, negotiate
 from media.plan import CodecPlan, LayerPlan, SlotHalfPlan, SourcePlan
 from tests.media.support import LOCAL, OFFERS, Recorded, recorded, recorded_named
 
@@ -75,28 +75,82 @@ def test_each_slot_half_has_its_own_ssrc_and_the_msid_of_its_slot(record: Record
     assert len(set(seen + offered)) == len(seen) + len(offered)
 
 
-def test_only_vp8_and_opus_with_what_the_engine_knows(record: Recorded) -> None:
+def test_codecs_are_those_of_the_engine_with_what_it_knows(record: Recorded) -> None:
     offered = {line.mid: line for line in sdp.parse(record.offer.sdp).media}
     for line in sdp.parse(negotiate(record.offer, record.grant, LOCAL).answer).media:
-        (codec,) = line.codecs
-        (like,) = [each for each in offered[line.mid].codecs if each.payload_type == codec.payload_type]
-        assert like.name == codec.name
-        assert line.formats == (str(codec.payload_type),)
-        if line.kind == "video":
-            assert (codec.name, codec.clock_rate) == ("vp8", 90000)
-            assert codec.feedback == {"ccm fir", "nack pli", "goog-remb"}
-        else:
-            assert (codec.name, codec.clock_rate, codec.channels) == ("opus", 48000, 2)
-            assert codec.feedback == frozenset()
-            assert codec.parameters["useinbandfec"] == "1"
-            assert codec.parameters.items() <= like.parameters.items()
-            assert codec.parameters.keys() <= {"minptime", "useinbandfec"}
-        known = {MID_URI, SEND_TIME_URI} | ({LEVEL_URI} if line.kind == "audio" else set())
+        assert line.formats == tuple(str(codec.payload_type) for codec in line.codecs)
+        for codec in line.codecs:
+            (like,) = [each for each in offered[line.mid].codecs if each.payload_type == codec.payload_type]
+            assert (like.name, like.clock_rate, like.channels) == (
+                codec.name,
+                codec.clock_rate,
+                codec.channels,
+            )
+            if codec.name in {"vp8", "h264"}:
+                assert codec.feedback == {"ccm fir", "nack pli", "goog-remb", "nack"}
+                assert [each.parameters["apt"] for each in line.codecs if each.name == "rtx"].count(
+                    str(codec.payload_type)
+                ) == 1
+            elif codec.name == "opus":
+                assert codec.feedback == frozenset()
+                assert codec.parameters["useinbandfec"] == "1"
+                assert codec.parameters.items() <= like.parameters.items()
+                assert codec.parameters.keys() <= {"minptime", "useinbandfec"}
+            else:
+                assert codec.name == "rtx"
+                assert codec.parameters == {"apt": like.parameters["apt"]}
+                assert codec.feedback == frozenset()
+        known = {MID_URI, SEND_TIME_URI}
+        if line.kind == "audio":
+            known.add(LEVEL_URI)
+        elif line.direction == "recvonly":
+            known |= {RID_URI, REPAIRED_RID_URI}
         uris = {extension.uri for extension in line.extensions}
         assert MID_URI in uris
         assert uris == known & {extension.uri for extension in offered[line.mid].extensions}
         assert not line.send_rids
         assert not line.simulcast
+
+
+def test_a_source_has_one_codec_and_a_slot_all_that_a_source_may_have(record: Recorded) -> None:
+    offered = {line.mid: line for line in sdp.parse(record.offer.sdp).media}
+    negotiated = negotiate(record.offer, record.grant, LOCAL)
+    answered = {line.mid: line for line in sdp.parse(negotiated.answer).media}
+
+    def names(mid: str) -> list[str]:
+        return [codec.name for codec in answered[mid].codecs]
+
+    for source in negotiated.plan.sources:
+        assert names(source.mid) == (["vp8", "rtx"] if source.kind.is_picture else ["opus"])
+        assert source.codec.nack == source.kind.is_picture
+    for slot in negotiated.plan.slots:
+        assert names(slot.voice.mid) == ["opus"]
+        if slot.picture is not None:
+            h264 = any(
+                codec.name == "h264" and codec.parameters["profile-level-id"] == "42e01f"
+                for codec in offered[slot.picture.mid].codecs
+            )
+            assert names(slot.picture.mid) == ["vp8", "rtx"] + ["h264", "rtx"] * h264
+            assert [codec.name for codec in slot.picture.codecs] == ["vp8"] + ["h264"] * h264
+
+
+def test_slots_announce_the_ssrc_of_their_retransmissions(record: Recorded) -> None:
+    negotiated = negotiate(record.offer, record.grant, LOCAL)
+    answered = {line.mid: line for line in sdp.parse(negotiated.answer).media}
+    ours: list[int] = []
+    for slot in negotiated.plan.slots:
+        for half in slot.halves:
+            repaired = half.codec.media == "video"
+            assert (half.rtx_ssrc is not None) == repaired
+            assert answered[half.mid].repairs == ({half.ssrc: half.rtx_ssrc} if repaired else {})
+            ours += [half.ssrc] if half.rtx_ssrc is None else [half.ssrc, half.rtx_ssrc]
+            if half.rtx_ssrc is not None:
+                msid = f"slot-{slot.index} slot-{slot.index}-picture"
+                assert f"a=ssrc:{half.rtx_ssrc} cname:luokkasilta\r\n" in negotiated.answer
+                assert f"a=ssrc:{half.rtx_ssrc} msid:{msid}\r\n" in negotiated.answer
+    offered = sdp.parse(record.offer.sdp).media
+    theirs = {ssrc for line in offered for ssrc in (*line.ssrcs, *line.repairs.values())}
+    assert len({*ours, *theirs}) == len(ours) + len(theirs)
 
 
 def test_extension_ids_are_those_of_the_offer(record: Recorded) -> None:
@@ -111,7 +165,9 @@ def test_extension_ids_are_those_of_the_offer(record: Recorded) -> None:
         assert each.extensions.send_time == ids.get(SEND_TIME_URI)
         assert each.codec.media == "audio" or each.extensions.send_time is not None
         assert each.extensions.level == (ids[LEVEL_URI] if each.codec.media == "audio" else None)
+        # No layer has a rid, so no packet is told by one.
         assert each.extensions.rid is None
+        assert each.extensions.repaired_rid is None
 
 
 def test_one_transport_for_all(record: Recorded) -> None:
@@ -133,6 +189,9 @@ def test_one_transport_for_all(record: Recorded) -> None:
     for section in _sections(negotiated.answer)[1:]:
         assert "a=candidate:1 1 udp 2130706431 192.0.2.1 10000 typ host\r\n" in section
         assert "a=candidate:2 1 udp 2130706175 2001:db8::1 10000 typ host\r\n" in section
+        assert "a=candidate:3 1 tcp 1520435199 192.0.2.1 10000 typ host tcptype passive\r\n" in section
+        assert "a=candidate:4 1 tcp 1520434943 2001:db8::1 10000 typ host tcptype passive\r\n" in section
+        assert section.count("a=candidate:") == 4
         assert "a=end-of-candidates\r\n" in section
 
 
@@ -155,11 +214,11 @@ def test_kiosk_plan() -> None:
     assert lines[camera.mid].simulcast == ("h", "m", "l")
     # No simulcast in the answer, so one layer, and Chromium tells no SSRC for a camera with rids.
     assert camera.layers == (LayerPlan(LayerLevel.HIGH, rid=None, ssrc=None),)
-    assert camera.codec == CodecPlan("vp8", 96, 90000)
+    assert camera.codec == CodecPlan("vp8", 96, 90000, rtx_payload_type=97, nack=True)
     # The first of the FID pair, not the retransmissions.
     group = re.search(r"a=ssrc-group:FID (\d+) (\d+)", _sections(record.offer.sdp)[2])
     assert group is not None
-    assert document.layers == (LayerPlan(LayerLevel.HIGH, rid=None, ssrc=int(group[1])),)
+    assert document.layers == (LayerPlan(LayerLevel.HIGH, None, int(group[1]), int(group[2])),)
     assert [slot.picture is not None for slot in plan.slots] == [True] * 12 + [False] * 2
     assert plan.receive_bitrate == 3 * 2_500_000 + 2 * 64_000
 
@@ -169,18 +228,23 @@ def test_firefox_camera_is_known_by_its_first_ssrc() -> None:
     record = recorded_named("firefox-kiosk")
     camera = negotiate(record.offer, record.grant, LOCAL).plan.sources[0]
     first = re.search(r"a=ssrc:(\d+)", record.offer.sdp)
+    group = re.search(r"a=ssrc-group:FID (\d+) (\d+)", record.offer.sdp)
     assert first is not None
-    assert camera.layers == (LayerPlan(LayerLevel.HIGH, rid=None, ssrc=int(first[1])),)
+    assert group is not None
+    assert first[1] == group[1]
+    assert camera.layers == (LayerPlan(LayerLevel.HIGH, None, int(group[1]), int(group[2])),)
 
 
 def test_ssrcs_step_over_those_of_the_offer() -> None:
     record = recorded_named("chromium-kiosk")
-    taken = {ssrc for line in sdp.parse(record.offer.sdp).media for ssrc in line.ssrcs}
-    local = replace(LOCAL, ssrc_base=min(taken))
-    plan = negotiate(record.offer, record.grant, local).plan
-    assert min(half.ssrc for slot in plan.slots for half in slot.halves) == min(taken) + 1
+    repairs = {ssrc for line in sdp.parse(record.offer.sdp).media for ssrc in line.repairs.values()}
+    taken = repairs | {ssrc for line in sdp.parse(record.offer.sdp).media for ssrc in line.ssrcs}
+    for base in (min(taken), min(repairs)):
+        plan = negotiate(record.offer, record.grant, replace(LOCAL, ssrc_base=base)).plan
+        assert min(half.ssrc for slot in plan.slots for half in slot.halves) == base + 1
     wrapped = negotiate(record.offer, record.grant, replace(LOCAL, ssrc_base=(1 << 32) - 1)).plan
-    assert [half.ssrc for half in wrapped.slots[0].halves] == [(1 << 32) - 1, 1]
+    picture, voice = wrapped.slots[0].halves
+    assert (picture.ssrc, picture.rtx_ssrc, voice.ssrc) == ((1 << 32) - 1, 1, 2)
 
 
 def test_an_m_line_that_nobody_named_stays_inactive() -> None:

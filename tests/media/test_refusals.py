@@ -65,6 +65,19 @@ EDITS: dict[str, tuple[Callable[[str], str], str]] = {
     "SSRC above 32 bits": (_with(r"a=ssrc:\d+", "a=ssrc:4294967296"), "sdp-invalid"),
     "SSRC on both m-lines": (_with(r"a=ssrc:\d+", "a=ssrc:7"), "sdp-invalid"),
     "SSRC without a value": (_with(r"a=ssrc:(\d+) cname:\S+", r"a=ssrc:\1"), "sdp-invalid"),
+    "FID group of one": (_with(r"(FID \d+) \d+", r"\1"), "sdp-invalid"),
+    "FID group of three": (_with(r"(FID \d+ \d+)", r"\1 7"), "sdp-invalid"),
+    "FID group of one twice": (_with(r"FID (\d+) \d+", r"FID \1 \1"), "sdp-invalid"),
+    "FID group of nothing": (_with(r"FID (\d+) \d+", "FID"), "sdp-invalid"),
+    "FID group out of range": (_with(r"FID (\d+) \d+", r"FID \1 4294967296"), "sdp-invalid"),
+    "FID group twice": (_with(r"(a=ssrc-group:FID \d+) \d+", "\\1 7\r\n\\1 8"), "sdp-invalid"),
+    "SSRC on one m-line and repeating on another": (
+        lambda text: re.sub(r"a=ssrc:\d+ cname(.*\r\n.*\r\n)$", r"a=ssrc:7 cname\1", text).replace(
+            re.findall(r"FID \d+ (\d+)", text)[0], "7"
+        ),
+        "sdp-invalid",
+    ),
+    "65 SSRC groups": (lambda text: text + "a=ssrc-group:SIM 1 2\r\n" * 65, "sdp-invalid"),
     "extmap without a URI": (_with(r"a=extmap:9 \S+", "a=extmap:9"), "sdp-invalid"),
     "extmap of an unknown direction": (_with("a=extmap:9 ", "a=extmap:9/up "), "sdp-invalid"),
     "extmap id twice": (_with("a=extmap:1 ", "a=extmap:9 "), "sdp-invalid"),
@@ -99,6 +112,10 @@ EDITS: dict[str, tuple[Callable[[str], str], str]] = {
     "no DTLS": (_with("UDP/TLS/RTP/SAVPF", "RTP/AVP"), "sdp-unsupported"),
     "no VP8": (_with("VP8", "VP9"), "sdp-unsupported"),
     "VP8 at another rate": (_with("VP8/90000", "VP8/48000"), "sdp-unsupported"),
+    "H.264 of no use": (
+        _with("VP8/90000", "H264/90000\r\na=fmtp:96 packetization-mode=0;profile-level-id=42e01f"),
+        "sdp-unsupported",
+    ),
     "VP8 that the m-line does not list": (_with(r"SAVPF 96 97", "SAVPF 97"), "sdp-unsupported"),
     "VP8 where RTCP is": (_with(r"\b96\b", "70"), "sdp-unsupported"),
     "no Opus": (_with("opus", "PCMU"), "sdp-unsupported"),

@@ -17,6 +17,7 @@ from aiortc import (
     VideoStreamTrack,
 )
 from aiortc.mediastreams import AudioStreamTrack
+from aiortc.rtcdtlstransport import SRTP_AES128_CM_SHA1_80
 from av.frame import Frame
 
 from bridge.ports import Admission, MediaConnected, MediaEvent, MediaLost, MediaRefusedError, SourceLive
@@ -105,6 +106,13 @@ class Client:
         admission = lesson.admit(endpoint, await self.offer(), GRANTS[Role.SCHOOL])
         await self.connection.setRemoteDescription(RTCSessionDescription(admission.answer, "answer"))
         return admission
+
+    @property
+    def srtp_profile(self) -> bytes:
+        """By OpenSSL's name, of the one transport that is in use."""
+        ssl = self.connection.getTransceivers()[0].sender.transport._ssl
+        assert ssl is not None
+        return ssl.get_selected_srtp_profile()
 
     async def state(self, wanted: str) -> None:
         changed = asyncio.Event()
@@ -209,6 +217,27 @@ async def test_a_viewer_sees_and_hears_what_is_routed_to_its_slot(
     assert not any(isinstance(event, MediaLost) for event in sink.events)
 
 
+@pytest.mark.parametrize("narrow", ["publisher", "viewer"])
+async def test_a_client_without_gcm_sees_and_is_seen(
+    lesson: LessonMedia, sink: Sink, teacher: Client, new_client: Callable[[], Client], narrow: str
+) -> None:
+    """AES128_CM_HMAC_SHA1_80 on one side of the server, GCM on the other."""
+    pupil = new_client()
+    picture, voice = pupil.receive_pair()
+    one, other = (teacher, pupil) if narrow == "publisher" else (pupil, teacher)
+    for transceiver in one.connection.getTransceivers():
+        transceiver.sender.transport._srtp_profiles = [SRTP_AES128_CM_SHA1_80]
+    await asyncio.gather(teacher.join(lesson, TEACHER), pupil.join(lesson, PUPIL))
+    await sink.wait_for(lambda event: event == MediaConnected(PUPIL))
+    await sink.wait_for(lambda event: event == SourceLive(CAMERA, True))
+    lesson.route(PUPIL, 0, CAMERA, MIC)
+    times = [(await _next(picture)).pts or 0 for _ in range(5)]
+    assert times == sorted(set(times))
+    await _next(voice)
+    assert one.srtp_profile == b"SRTP_AES128_CM_SHA1_80"
+    assert other.srtp_profile == b"SRTP_AEAD_AES_128_GCM"
+
+
 async def test_a_client_that_leaves_is_lost_once(
     service: MediaService, lesson: LessonMedia, sink: Sink, teacher: Client
 ) -> None:
@@ -292,6 +321,29 @@ async def test_routing_what_was_never_admitted_is_an_error(lesson: LessonMedia) 
     lesson.route(PUPIL, 5, None, MIC)
 
 
+async def test_a_slot_without_the_codec_of_a_source_plays_nothing_and_nobody_is_lost(
+    service: MediaService, lesson: LessonMedia, sink: Sink
+) -> None:
+    """A publisher of H.264 alone, one viewer that has it and one that doesn't."""
+    everything, narrow = recorded_named("chromium-every-codec"), recorded_named("firefox-home")
+    lesson.admit(TEACHER, everything.with_sdp(lambda text: text.replace("VP8/", "VP7/")), everything.grant)
+    able, unable = EndpointId("able"), EndpointId("unable")
+    lesson.admit(able, everything.offer, everything.grant)
+    lesson.admit(unable, narrow.offer, narrow.grant)
+    for viewer in (able, unable):
+        lesson.route(viewer, 0, CAMERA, MIC)
+    told = (await service.statistics())["lessons"][LESSON]
+    assert told[TEACHER]["sources"]["camera"]["codec"] == "h264"
+    wanted = {
+        viewer: [told[viewer]["slots"][0][half]["wanted"] for half in ("picture", "voice")]
+        for viewer in (able, unable)
+    }
+    camera, mic = ({"endpoint": TEACHER, "kind": kind} for kind in ("camera", "mic"))
+    assert wanted == {able: [camera, mic], unable: [None, mic]}
+    assert not any(isinstance(event, MediaLost) for event in sink.events)
+    assert (await service.statistics())["troubles"]["commands_failed"] == 0
+
+
 async def test_a_route_that_cannot_be_queued_loses_the_endpoint(
     lesson: LessonMedia, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -348,9 +400,57 @@ async def test_closing_ends_all_without_a_word_and_stopping_waits_for_it(sink: S
     assert not sink.events
 
 
+async def test_answers_name_what_is_announced(sink: Sink) -> None:
+    service = MediaService(["127.0.0.1:0", "[::1]:0"], ["203.0.113.5:443", ("2001:db8::5", None)])
+    await service.start()
+    try:
+        record = recorded_named("chromium-plain")
+        answer = service.open(LESSON, sink).admit(PUPIL, record.offer, record.grant).answer
+        port = service.candidates[1][1]
+        assert service.candidates == (("203.0.113.5", 443), ("2001:db8::5", port))
+        for number, named in enumerate(("203.0.113.5 443", f"2001:db8::5 {port}"), start=1):
+            assert (
+                f"a=candidate:{number} 1 udp {2130706431 - 256 * (number - 1)} {named} typ host\r\n" in answer
+            )
+            assert f" {named} typ host tcptype passive\r\n" in answer
+    finally:
+        await service.stop()
+
+
+async def test_without_ipv6_the_service_starts_on_what_there_is(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("media.addresses._has_ipv6", lambda: False)
+    service = MediaService(["127.0.0.1:0", "[::]:0"])
+    await service.start()
+    try:
+        assert [address for address, _ in service.candidates] == ["127.0.0.1"]
+        assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
+            "this machine has no IPv6: media on 127.0.0.1:0 alone"
+        ]
+    finally:
+        await service.stop()
+
+
+async def test_a_machine_of_many_addresses_names_the_first_ones(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    many = tuple(f"192.0.2.{number}" for number in range(1, 40))
+    monkeypatch.setattr("media.service.interface_addresses", lambda: many)
+    service = MediaService(["0.0.0.0:0"])
+    await service.start()
+    try:
+        assert tuple(address for address, _ in service.candidates) == many[:16]
+        assert "39 addresses, of which clients are told the first 16" in caplog.text
+    finally:
+        await service.stop()
+
+
 async def test_starting_without_an_address_to_announce_or_a_port(service: MediaService) -> None:
     with pytest.raises(ValueError, match="no address to announce"):
         await MediaService(["127.0.0.1:0"], ["2001:db8::1"]).start()
+    with pytest.raises(ValueError, match="'here' is not an IP address"):
+        MediaService(["127.0.0.1:0"], ["here"])
     ((address, port),) = service.candidates
     with pytest.raises(EngineUnavailableError):
         await MediaService([f"{address}:{port}"]).start()

@@ -39,6 +39,7 @@ async def test_hello_open_join_and_what_the_others_hear_of_it(bench: Bench) -> N
             "title": "Nyheter och medier",
             "course": "RUB14",
             "state": "waiting",
+            "recording": "off",
         }
         assert welcome["you"]["may_open"]
         assert welcome["you"]["teaches"]

@@ -47,7 +47,7 @@ def build(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def client(build: Path) -> AsyncIterator[Client]:
-    async with TestClient(TestServer(make_application(Door(services(Limits())), build))) as made:
+    async with TestClient(TestServer(make_application(Door(services(Limits())), static=build))) as made:
         yield made
 
 
@@ -70,15 +70,13 @@ async def test_assets_are_kept_for_good_and_other_files_are_not(client: Client) 
 
 
 async def test_without_a_build_the_pages_say_what_to_do(tmp_path: Path) -> None:
-    app = make_application(Door(services(Limits())), tmp_path / "nothing")
+    app = make_application(Door(services(Limits())), static=tmp_path / "nothing")
     async with TestClient(TestServer(app)) as client:
         for path in PAGES:
             async with client.get(path) as response:
                 assert response.status == 503
                 assert "make build" in await response.text()
                 assert response.headers["Cache-Control"] == "no-store"
-        async with client.get("/healthz") as response:
-            assert response.status == 200
 
 
 @pytest.mark.parametrize(
@@ -125,7 +123,7 @@ async def test_another_method_is_refused(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/assets/index-D3Qb_s-G.js", "/healthz", "/nothing", "/api/nothing", "/ws"]
+    "path", ["/", "/assets/index-D3Qb_s-G.js", "/nothing", "/api/nothing", "/ws"]
 )
 async def test_every_answer_carries_the_security_headers(client: Client, path: str) -> None:
     async with client.get(path) as response:
@@ -156,7 +154,7 @@ async def test_a_foreign_page_is_refused(client: Client, origin: str) -> None:
 
 async def test_strangers_are_few_and_beyond_all_limits_there_is_no_socket(build: Path) -> None:
     door = Door(services(Limits(connections=2, strangers=1)))
-    async with TestClient(TestServer(make_application(door, build))) as client:
+    async with TestClient(TestServer(make_application(door, static=build))) as client:
         first = await client.ws_connect("/ws")
         second = await client.ws_connect("/ws")
         error = await second.receive_json(timeout=2)
@@ -172,7 +170,7 @@ async def test_strangers_are_few_and_beyond_all_limits_there_is_no_socket(build:
 async def test_a_fault_of_a_handler_is_logged_without_the_query(
     build: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    app = make_application(Door(services(Limits())), build)
+    app = make_application(Door(services(Limits())), static=build)
 
     async def broken(_request: web.Request) -> web.Response:
         raise RuntimeError("broken")

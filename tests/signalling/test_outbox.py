@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bridge.errors import ErrorCode
 from bridge.notices import Done, MembersChanged, Notice, Refused, Snapshot
-from bridge.values import SlotPlan
+from bridge.values import RecordingState, SlotPlan
 from signalling.outbox import OUTBOX_LIMIT, Outbox
 from tests.bridge.support import LESSON
 
@@ -31,7 +31,7 @@ def news(revision: int) -> MembersChanged:
 
 
 def snapshot(revision: int) -> Snapshot:
-    return Snapshot(LESSON, (), SlotPlan(), revision)
+    return Snapshot(LESSON, RecordingState.OFF, (), SlotPlan(), revision)
 
 
 async def test_an_overflow_drops_the_news_keeps_the_answers_and_asks_once() -> None:

@@ -39,7 +39,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 
 
 def nested(name: str, text: str) -> set[str]:
-    """The names in the braces after ``name``, those of inner braces left out."""
+    """The names in the braces after ``name``, those of inner braces and parentheses left out."""
     start = text.index(name) + len(name)
     begin = text.index("{", start)
     depth, end = 0, begin
@@ -48,15 +48,17 @@ def nested(name: str, text: str) -> set[str]:
         if depth == 0:
             break
     inner = text[begin + 1 : end]
-    return set(re.findall(r"`(\w+)`", re.sub(r"\{[^{}]*\}", "", inner)))
+    return set(re.findall(r"`(\w+)`", re.sub(r"\{[^{}]*\}|\([^()]*\)", "", inner)))
 
 
 @pytest.mark.parametrize(
     ("said", "struct"),
     [
-        ("`welcome` | `version`, `endpoint` (id), `lesson`", m.WireLesson),
         ("`you`", m.WireYou),
         ("`teaches`, `may_open`, `may_end`}, `slots`", m.WireCounts),
+        ("A *lesson* is", m.WireLesson),
+        ("`iceServers` [server], `contact`", m.WireContact),
+        ("A *server* is", m.WireIceServer),
         ("A *member* is", m.WireMember),
         ("A *play* is", m.WirePlay),
         ("A *play* is {`index`, `picture`:", m.WireRef),
@@ -65,7 +67,7 @@ def nested(name: str, text: str) -> set[str]:
     ],
 )
 def test_inner_objects_have_the_fields_said(said: str, struct: type[msgspec.Struct]) -> None:
-    assert nested(said, PAGE) == {field.name for field in msgspec.structs.fields(struct)}
+    assert nested(said, PAGE) == {field.encode_name for field in msgspec.structs.fields(struct)}
 
 
 def test_what_may_be_left_out_is_marked() -> None:

@@ -43,7 +43,7 @@ def test_every_message_is_in_the_table_with_its_fields(section: str, base: type[
     assert said.keys() == known.keys()
     common = {field.name for field in msgspec.structs.fields(base)}
     for name, struct in known.items():
-        own = {field.name for field in msgspec.structs.fields(struct)} - common
+        own = {field.encode_name for field in msgspec.structs.fields(struct)} - common
         if name == "done":
             assert own == set()
             continue

@@ -87,14 +87,18 @@ async def slow_line(closing_s: float) -> AsyncIterator[Slow]:
 
 
 async def change(teacher: Client, times: int) -> list[str]:
-    """Switch a camera off and on, and read what comes of it. Gives the endpoints that went meanwhile."""
-    gone: list[str] = []
+    """Switch a camera off and on, and read what comes of it. Gives the endpoints that were cut meanwhile."""
+    away: list[str] = []
     for turn in range(times):
         await teacher.socket.send_json({"type": "source", "id": turn, "kind": "camera", "on": turn % 2 == 1})
         while (message := await teacher.next()).get("re") != turn:
-            gone += message.get("gone", [])
+            away += away_in(message)
         assert message["type"] == "done"
-    return gone
+    return away
+
+
+def away_in(message: dict[str, Any]) -> list[str]:
+    return [member["endpoint"] for member in message.get("changed", []) if member["away"]]
 
 
 async def test_a_client_that_does_not_read_is_cut_and_the_others_go_on() -> None:
@@ -104,9 +108,9 @@ async def test_a_client_that_does_not_read_is_cut_and_the_others_go_on() -> None
         line.joined(Role.SCHOOL) as slow,
     ):
         endpoint = (await teacher.until("members"))["changed"][0]["endpoint"]
-        gone = await change(teacher, ENOUGH)
-        while endpoint not in gone:
-            gone += (await teacher.until("members"))["gone"]
+        away = await change(teacher, ENOUGH)
+        while endpoint not in away:
+            away += away_in(await teacher.until("members"))
         assert (await teacher.ask("source", kind="mic", on=False))["type"] == "done"
         assert await slow.close_code() == 1006, "its transport was cut, in the middle of a message"
 

@@ -145,6 +145,26 @@ def test_what_would_be_refused_is_not_signed(site: str, ttl_s: float) -> None:
         TOKENS.sign(LessonId("abc"), Role.SCHOOL, site, now=NOW, ttl_s=ttl_s)
 
 
+def operator_refusal(token: str, now: float = NOW) -> ErrorCode:
+    with pytest.raises(RefusedError) as caught:
+        TOKENS.check_operator(token, now)
+    return caught.value.code
+
+
+def test_an_operators_token_is_for_operators_alone() -> None:
+    token = TOKENS.sign_operator(now=NOW, ttl_s=60)
+    TOKENS.check_operator(token, NOW + 59)
+    assert operator_refusal(token, NOW + 60) is ErrorCode.TOKEN_EXPIRED
+    assert refusal(token) is ErrorCode.TOKEN_INVALID
+    lesson = TOKENS.sign(LessonId("abc"), Role.KIOSK, "Närpiö", now=NOW, ttl_s=60)
+    assert operator_refusal(lesson) is ErrorCode.NOT_GRANTED
+    assert operator_refusal(lesson, NOW + 60) is ErrorCode.TOKEN_EXPIRED
+    for bad in ("", "x.y.z", token[:-2], encoded({**GOOD, "aud": "operator"}, key=bytes(32))):
+        assert operator_refusal(bad) is ErrorCode.TOKEN_INVALID
+    with pytest.raises(ValueError, match="longer than 0"):
+        TOKENS.sign_operator(now=NOW, ttl_s=0)
+
+
 def test_the_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     key = load_key(folder)

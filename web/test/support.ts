@@ -1,11 +1,15 @@
 /** Values and fakes at the seams: a server's side of a socket, a camera, a peer connection. */
 
-import type { LessonPeer, OutgoingTracks, PeerOffer, ReceivedSlot } from "../src/media/peer";
+import { Keeper, type Kept } from "../src/lesson/kept";
+import type { LessonPeer, OutgoingTracks, PeerOffer, ReceivedSlot, Route } from "../src/media/peer";
 import type { SocketLike } from "../src/protocol/socket";
-import type { Lesson, Member, Play, SlotCounts, SourceKind, You } from "../src/protocol/values";
+import type { Contact, IceServer, Lesson, Member, Play, SlotCounts, SourceKind, You } from "../src/protocol/values";
 
-export const LESSON: Lesson = { id: "l1", title: "Nyheter och medier", course: "RUB14", state: "live" };
+export const LESSON: Lesson = { id: "l1", title: "Nyheter och medier", course: "RUB14", state: "live", recording: "off" };
 export const WAITING: Lesson = { ...LESSON, state: "waiting" };
+
+export const CONTACT: Contact = { text: "Jos yhteys ei palaa, jatkakaa monisteella.", phone: "+358 6 123 4567" };
+export const TURN: IceServer = { urls: ["turn:relay.example:3478"], username: "1:a", credential: "c" };
 
 export const TEACHER_YOU: You = {
   role: "kiosk",
@@ -35,6 +39,7 @@ export function member(endpoint: string, change: Partial<Member> = {}): Member {
     label: null,
     headcount: 1,
     teaches: false,
+    away: false,
     sources: { camera: true, mic: true },
     ...change,
   };
@@ -93,16 +98,69 @@ export class FakeSocket implements SocketLike {
   }
 
   /** Answers the hello that was sent. */
-  welcome(you: You, lesson: Lesson, slots: SlotCounts = { pairs: 5, voices: 2 }): void {
-    this.say({ type: "welcome", re: this.last("hello").id, version: 1, endpoint: "me", lesson, you, slots });
+  welcome(you: You, lesson: Lesson, change: object = {}): void {
+    const slots: SlotCounts = { pairs: 5, voices: 2 };
+    const way = { resume: "secret", resumable_s: 60, iceServers: [TURN], contact: CONTACT };
+    this.say({ type: "welcome", re: this.last("hello").id, version: 1, endpoint: "me", lesson, you, slots, ...way, ...change });
+  }
+
+  /** Answers the hello that asked to resume. */
+  resumed(you: You, members: readonly Member[], slots: readonly Play[], change: object = {}): void {
+    const snapshot = snapshotFor(you, members, slots);
+    const way = { resume: "secret-2", resumable_s: 60, iceServers: [TURN] };
+    this.say({ type: "resumed", re: this.last("hello").id, endpoint: "me", lesson: LESSON, joined: true, snapshot, ...way, ...change });
+  }
+
+  /** Refuses the last request of that type. */
+  refuse(type: string, code: string, fatal = false): void {
+    this.say({ type: "error", re: this.last(type).id, code, text: "", fatal });
   }
 
   /** Answers the join that was sent. */
   joined(you: You, members: readonly Member[], slots: readonly Play[]): void {
-    const sources = Object.fromEntries(you.publish.map((kind) => [kind, kind === "camera" || kind === "mic"]));
-    const me = member("me", { role: you.role, site: you.site, teaches: you.teaches, sources });
-    const snapshot = { lesson: LESSON, members: [...members, me], slots, revision: 1 };
-    this.say({ type: "joined", re: this.last("join").id, answer: "v=0", sources: you.publish, snapshot });
+    const snapshot = snapshotFor(you, members, slots);
+    this.say({ type: "joined", re: this.last("join").id, answer: "v=0", sources: you.publish, snapshot, iceServers: [TURN] });
+  }
+}
+
+function snapshotFor(you: You, members: readonly Member[], slots: readonly Play[]): object {
+  const sources = Object.fromEntries(you.publish.map((kind) => [kind, kind === "camera" || kind === "mic"]));
+  const me = member("me", { role: you.role, site: you.site, teaches: you.teaches, sources });
+  return { lesson: LESSON, members: [...members, me], slots, revision: 1 };
+}
+
+/** Session storage of one tab, and what is kept in it. */
+export class FakeTab {
+  readonly kept = new Map<string, string>();
+  readonly storage = {
+    getItem: (key: string): string | null => this.kept.get(key) ?? null,
+    setItem: (key: string, value: string): void => void this.kept.set(key, value),
+  };
+
+  keeper(place = "place"): Keeper {
+    return new Keeper(this.storage, place);
+  }
+
+  read(): Kept {
+    return this.keeper().read();
+  }
+}
+
+/** The pages of one browser that hear each other. */
+export class FakeChannel {
+  onmessage: BroadcastChannel["onmessage"] = null;
+  readonly posted: unknown[] = [];
+
+  postMessage(message: unknown): void {
+    this.posted.push(message);
+  }
+
+  close(): void {
+    this.onmessage = null;
+  }
+
+  hear(data: unknown): void {
+    this.onmessage?.call(this as unknown as BroadcastChannel, new MessageEvent("message", { data }));
   }
 }
 
@@ -132,11 +190,14 @@ export class FakePeer {
   readonly sending = new Map<SourceKind, MediaStreamTrack | null>();
   answer: string | null = null;
   closed = false;
+  /** The routes of the ICE restarts that were offered. */
+  readonly restarts: Route[] = [];
 
   constructor(
     readonly publish: readonly SourceKind[],
     counts: SlotCounts,
     tracks: OutgoingTracks,
+    readonly route: Route,
     readonly changed: (state: RTCPeerConnectionState) => void,
   ) {
     for (const kind of publish) this.sending.set(kind, tracks[kind] ?? null);
@@ -153,6 +214,11 @@ export class FakePeer {
       sources: this.publish.map((kind, mid) => ({ kind, mid: String(mid) })),
       slots: this.received.map(({ index }) => ({ index, picture: null, voice: `v${index}` })),
     });
+  }
+
+  restartOffer(route: Route): Promise<string> {
+    this.restarts.push(route);
+    return Promise.resolve(`v=0 restart ${this.restarts.length}`);
   }
 
   accept(answer: string): Promise<void> {

@@ -13,7 +13,6 @@ use pyo3::types::PyBytes;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 
 /// See media/_engine.pyi.
 #[pyclass(frozen, module = "media._engine")]
@@ -78,22 +77,9 @@ impl Engine {
 
     #[getter]
     fn io_counters(&self) -> Vec<(&'static str, u64)> {
-        let counters = self.core.counters();
-        let recordings = self.core.recording_counters();
-        [
-            ("sent", &counters.sent),
-            ("send_buffer_full", &counters.send_buffer_full),
-            ("send_errors", &counters.send_errors),
-            ("receive_errors", &counters.receive_errors),
-            ("too_long", &counters.too_long),
-            ("handovers_dropped", &counters.handovers_dropped),
-            ("recorded_octets", &recordings.written),
-            ("recording_dropped", &recordings.dropped),
-            ("recording_errors", &recordings.errors),
-        ]
-        .into_iter()
-        .map(|(name, counter)| (name, counter.load(Ordering::Relaxed)))
-        .collect()
+        let mut all = self.core.counters().list();
+        all.extend(self.core.recording_counters().list());
+        all
     }
 
     #[pyo3(signature = (peer, *, shard, local_ufrag, local_pwd, remote_ufrag, receive_bitrate))]

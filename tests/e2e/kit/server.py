@@ -34,9 +34,9 @@ class Server:
 
     async def new_lesson(self, title: str = "Nyheter och medier", course: str = "RUB14") -> str:
         """Make a lesson and give its id."""
-        return await run_command(
-            "lesson", "new", "--title", title, "--course", course, "--data", str(self.data)
-        )
+        # It waits, since the kiosk's one button opens it.
+        arguments = ("--title", title, "--course", course, "--waiting", "--data", str(self.data))
+        return await run_command("lesson", "new", *arguments)
 
     async def link(self, lesson: str, role: Role, site: str, room: str | None = None) -> str:
         """A page's address with its token."""

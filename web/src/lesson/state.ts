@@ -4,8 +4,8 @@
  */
 
 import { type ErrorCode, knownCode, recoveryOf } from "../protocol/errors";
-import type { ServerMessage, Welcome } from "../protocol/messages";
-import type { Lesson, Member, Play, SlotCounts, Snapshot, You } from "../protocol/values";
+import type { Resumed, ServerMessage, Welcome } from "../protocol/messages";
+import type { Contact, Lesson, Member, Play, SlotCounts, Snapshot, You } from "../protocol/values";
 
 export type Line =
   | { readonly state: "connecting" }
@@ -19,8 +19,8 @@ export type Line =
 /** How far into the lesson: `wanted` waits for the lesson to go live or for the line to come back. */
 export type Presence = "outside" | "wanted" | "joining" | "inside";
 
-/** The transport of media, as the browser tells it. */
-export type MediaLine = "none" | "connecting" | "connected" | "shaky";
+/** The transport of media, as the browser tells it: `shaky` has just stopped, `down` has failed. */
+export type MediaLine = "none" | "connecting" | "connected" | "shaky" | "down";
 
 export interface LessonState {
   readonly line: Line;
@@ -37,6 +37,10 @@ export interface LessonState {
   /** By slot index; an index that is not here is empty. */
   readonly plays: readonly Play[];
   readonly revision: number;
+  /** A teaching member has been seen, so that one who is not there is missing. */
+  readonly taught: boolean;
+  /** What to do when nothing works; kept from the first welcome on. */
+  readonly contact: Contact | null;
   /** A refusal that did not end the connection; it goes when the next request succeeds. */
   readonly problem: ErrorCode | null;
 }
@@ -53,13 +57,22 @@ export const INITIAL_STATE: LessonState = {
   members: [],
   plays: [],
   revision: -1,
+  taught: false,
+  contact: null,
   problem: null,
 };
 
 export type LessonEvent =
   | { readonly type: "server"; readonly message: ServerMessage }
-  /** The line is gone, or media is; `attempt` is that of the attempt that will follow. */
-  | { readonly type: "lost"; readonly attempt: number; readonly code: ErrorCode | null }
+  /**
+   * The line is gone, or media is; `attempt` is that of the attempt that will follow. `keeps`: media goes on by
+   * itself, and so does everything that was known.
+   */
+  | { readonly type: "lost"; readonly attempt: number; readonly code: ErrorCode | null; readonly keeps: boolean }
+  /** The place that was to be resumed is not there any more. */
+  | { readonly type: "displaced" }
+  /** The page was reloaded in the midst of a lesson. */
+  | { readonly type: "restored"; readonly contact: Contact | null; readonly inside: boolean }
   | { readonly type: "retrying" }
   | { readonly type: "stopped"; readonly code: ErrorCode }
   | { readonly type: "wanted" }
@@ -75,9 +88,16 @@ export function reduce(state: LessonState, event: LessonEvent): LessonState {
     case "lost":
       if (isOver(state)) return state;
       return {
-        ...outside(state),
-        presence: state.presence === "outside" ? "outside" : "wanted",
+        ...(event.keeps ? state : displaced(state)),
         line: { state: "returning", attempt: event.attempt, code: event.code ?? reasonOf(state.line) },
+      };
+    case "displaced":
+      return displaced(state);
+    case "restored":
+      return {
+        ...state,
+        contact: event.contact,
+        ...(event.inside ? { presence: "wanted", entered: true } : {}),
       };
     case "retrying":
       if (isOver(state)) return state;
@@ -102,6 +122,8 @@ function reduceMessage(state: LessonState, message: ServerMessage): LessonState 
   switch (message.type) {
     case "welcome":
       return welcomed(state, message);
+    case "resumed":
+      return resumed(state, message);
     case "joined":
       // A new connection may be one to a server that has started again and counts from the beginning.
       return { ...whole(state, message.snapshot), presence: "inside", entered: true, problem: null };
@@ -111,10 +133,11 @@ function reduceMessage(state: LessonState, message: ServerMessage): LessonState 
       return { ...state, lesson: message.lesson };
     case "members":
       if (message.revision < state.revision) return state;
-      return { ...state, members: mergeMembers(state.members, message), revision: message.revision };
+      return seen({ ...state, members: mergeMembers(state.members, message), revision: message.revision });
     case "slots":
       if (message.revision < state.revision) return state;
       return { ...state, plays: message.slots, revision: message.revision };
+    case "restarted":
     case "done":
       return state;
     case "error":
@@ -130,18 +153,29 @@ function welcomed(state: LessonState, welcome: Welcome): LessonState {
     you: welcome.you,
     slots: welcome.slots,
     lesson: welcome.lesson,
+    contact: welcome.contact,
     revision: -1,
   };
 }
 
+/** The same endpoint on another connection: nothing began anew but the counting, where the server did. */
+function resumed(state: LessonState, message: Resumed): LessonState {
+  const open: LessonState = { ...state, line: { state: "open" }, endpoint: message.endpoint, lesson: message.lesson };
+  return message.joined ? whole(open, message.snapshot) : displaced(open);
+}
+
 function whole(state: LessonState, snapshot: Snapshot): LessonState {
-  return {
+  return seen({
     ...state,
     lesson: snapshot.lesson,
     members: snapshot.members,
     plays: snapshot.slots,
     revision: snapshot.revision,
-  };
+  });
+}
+
+function seen(state: LessonState): LessonState {
+  return state.taught || !state.members.some((member) => member.teaches) ? state : { ...state, taught: true };
 }
 
 function mergeMembers(
@@ -167,6 +201,11 @@ function reasonOf(line: Line): ErrorCode | null {
   return line.state === "returning" ? line.code : null;
 }
 
+/** Out of the lesson without having wanted to: what was pressed counts. */
+function displaced(state: LessonState): LessonState {
+  return { ...outside(state), presence: state.presence === "outside" ? "outside" : "wanted" };
+}
+
 function outside(state: LessonState): LessonState {
   return { ...state, members: [], plays: [], media: "none", problem: null };
 }
@@ -178,6 +217,15 @@ export function isOver(state: LessonState): boolean {
 
 export function ownMember(state: LessonState): Member | null {
   return state.members.find((member) => member.endpoint === state.endpoint) ?? null;
+}
+
+/**
+ * A live lesson waits while no teaching member is there or all are away (PROTOCOL.md section 4). A teacher's own
+ * page is one, whatever its line does.
+ */
+export function waitsForTeacher({ lesson, you, presence, members }: LessonState): boolean {
+  if (lesson?.state !== "live" || presence !== "inside" || you === null || you.teaches) return false;
+  return !members.some((member) => member.teaches && !member.away);
 }
 
 /** Everybody but this endpoint. */

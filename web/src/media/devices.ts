@@ -102,6 +102,13 @@ export class LocalMedia {
     else this.#set({ mic: await this.#ask("mic") });
   }
 
+  /** After a reload: what was wanted is asked for, what was switched off stays off. Never throws. */
+  async restore(wanted: { readonly camera: boolean; readonly mic: boolean }): Promise<void> {
+    const off: Device = { state: "off", track: null };
+    this.#set({ ...(wanted.camera ? {} : { camera: off }), ...(wanted.mic ? {} : { mic: off }) });
+    await this.acquire(wanted);
+  }
+
   /** Switches the microphone, at once and without asking again. */
   async setMic(on: boolean): Promise<void> {
     const { mic } = this.#state;

@@ -1,10 +1,10 @@
 /**
  * The media of one join: one peer connection whose m-lines are offered once and never change (PROTOCOL.md
- * section 5). Sources come first, then the slots; what plays in a slot is the server's business, what a source
- * sends is that of `send`.
+ * section 5), also not by the ICE restart, the one later offer there is. Sources come first, then the slots; what
+ * plays in a slot is the server's business, what a source sends is that of `send`.
  */
 
-import type { OfferedSlot, OfferedSource, SlotCounts, SourceKind } from "../protocol/values";
+import type { IceServer, OfferedSlot, OfferedSource, SlotCounts, SourceKind } from "../protocol/values";
 import { isPicture, SOURCE_KINDS } from "../protocol/values";
 
 /** What a slot receives; the tracks live as long as the peer, whatever plays in them. */
@@ -32,6 +32,13 @@ const CAMERA_LAYERS: RTCRtpEncodingParameters[] = [
   { rid: "l", scaleResolutionDownBy: 4 },
 ];
 
+/** How packets find their way. */
+export interface Route {
+  readonly iceServers: readonly IceServer[];
+  /** Through a TURN server alone. */
+  readonly relayOnly: boolean;
+}
+
 interface Slot {
   readonly index: number;
   readonly picture: RTCRtpTransceiver | null;
@@ -52,13 +59,10 @@ export class LessonPeer {
     publish: readonly SourceKind[],
     counts: SlotCounts,
     tracks: OutgoingTracks,
+    route: Route,
     changed: (state: RTCPeerConnectionState) => void,
   ) {
-    const connection = new RTCPeerConnection({
-      bundlePolicy: "max-bundle",
-      rtcpMuxPolicy: "require",
-      iceServers: [],
-    });
+    const connection = new RTCPeerConnection(configurationFor(route));
     this.connection = connection;
     connection.onconnectionstatechange = () => changed(connection.connectionState);
     for (const kind of SOURCE_KINDS) {
@@ -88,6 +92,21 @@ export class LessonPeer {
     };
   }
 
+  /**
+   * The offer of an ICE restart (RFC 8829): the same m-lines with new credentials. May follow one that was never
+   * answered.
+   */
+  async restartOffer(route: Route): Promise<string> {
+    // The credentials of a relay live for some hours; a restart is when fresh ones are needed.
+    this.connection.setConfiguration(configurationFor(route));
+    this.connection.restartIce();
+    await this.connection.setLocalDescription();
+    const description = this.connection.localDescription;
+    if (description === null) throw new Error("the browser made no offer");
+    return description.sdp;
+  }
+
+  /** The answer to the last offer. */
   async accept(answer: string): Promise<void> {
     await this.connection.setRemoteDescription({ type: "answer", sdp: answer });
   }
@@ -103,6 +122,15 @@ export class LessonPeer {
     this.connection.onconnectionstatechange = null;
     this.connection.close();
   }
+}
+
+function configurationFor({ iceServers, relayOnly }: Route): RTCConfiguration {
+  return {
+    bundlePolicy: "max-bundle",
+    rtcpMuxPolicy: "require",
+    iceServers: iceServers.map((server) => ({ ...server, urls: [...server.urls] })),
+    iceTransportPolicy: relayOnly ? "relay" : "all",
+  };
 }
 
 function addSource(
@@ -132,11 +160,27 @@ function addSlots(connection: RTCPeerConnection, counts: SlotCounts): Slot[] {
   });
 }
 
+/** VP8 first, then H.264, whose repair stands at the end. */
+const WANTED_CODECS = {
+  video: [/^video\/VP8$/i, /^video\/H264$/i, /^video\/rtx$/i],
+  audio: [/^audio\/opus$/i],
+} as const;
+
 /** Offers only what the server speaks: the offer of a kiosk shrinks to a third. */
 function preferCodecs(transceiver: RTCRtpTransceiver, media: "video" | "audio"): void {
-  const wanted = media === "video" ? /^video\/(VP8|rtx)$/i : /^audio\/opus$/i;
-  const codecs = RTCRtpReceiver.getCapabilities(media)?.codecs.filter((codec) => wanted.test(codec.mimeType));
-  if (codecs !== undefined && codecs.length > 0) transceiver.setCodecPreferences(codecs);
+  // Older Firefox and Safari can't choose; they then offer all, and the server does.
+  if (!("setCodecPreferences" in transceiver)) return;
+  const able = RTCRtpReceiver.getCapabilities(media)?.codecs ?? [];
+  const codecs = WANTED_CODECS[media].flatMap((name) =>
+    able.filter((codec) => name.test(codec.mimeType) && isSpoken(codec)),
+  );
+  if (codecs.length > 0) transceiver.setCodecPreferences(codecs);
+}
+
+/** Of H.264 only constrained baseline in packetization mode 1 (RFC 6184): what every browser has. */
+function isSpoken({ mimeType, sdpFmtpLine = "" }: RTCRtpCodec): boolean {
+  if (!/H264$/i.test(mimeType)) return true;
+  return /profile-level-id=42e0/i.test(sdpFmtpLine) && sdpFmtpLine.includes("packetization-mode=1");
 }
 
 function midOf(transceiver: RTCRtpTransceiver): string {

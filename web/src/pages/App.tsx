@@ -7,7 +7,7 @@ import { KioskPage } from "./KioskPage";
 import { LessonView } from "./LessonView";
 import { PlainPage } from "./PlainPage";
 import { SchoolPage } from "./SchoolPage";
-import { ConnectingPage, EndedPage, LeftPage, StoppedPage } from "./states";
+import { ConnectingPage, EndedPage, LeftPage, ReplacedPage, StoppedPage } from "./states";
 
 const PAGES = { "/kiosk": KioskPage, "/school": SchoolPage, "/home": HomePage } as const;
 export type PagePath = keyof typeof PAGES;
@@ -39,9 +39,9 @@ export function App({ path, lesson, unsupported }: AppProps): ReactElement {
       {path === null ? (
         <PlainPage />
       ) : unsupported ? (
-        <StoppedPage code="browser-unsupported" onAction={() => undefined} />
+        <StoppedPage code="browser-unsupported" contact={null} onAction={() => undefined} />
       ) : lesson === null ? (
-        <StoppedPage code="token-missing" onAction={() => undefined} />
+        <StoppedPage code="token-missing" contact={null} onAction={() => undefined} />
       ) : (
         <LessonContext value={lesson}>
           <LessonScreen path={path} />
@@ -54,12 +54,15 @@ export function App({ path, lesson, unsupported }: AppProps): ReactElement {
 /** Which of a lesson's screens is shown, by how far the endpoint has come. */
 function LessonScreen({ path }: { readonly path: PagePath }): ReactElement {
   const { session } = useLesson();
-  const { lesson, line, presence, entered, you } = useLessonState();
+  const { lesson, line, presence, entered, you, contact } = useLessonState();
   const Page = PAGES[path];
   if (lesson?.state === "ended") return <EndedPage />;
-  if (line.state === "stopped") return <StoppedPage code={line.code} onAction={() => session.comeBack()} />;
+  if (line.state === "stopped") {
+    if (line.code === "replaced") return <ReplacedPage onAction={() => session.takeBack()} />;
+    return <StoppedPage code={line.code} contact={contact} onAction={() => session.comeBack()} />;
+  }
   if (line.state === "left") return <LeftPage onAction={() => session.comeBack()} />;
   if (entered || presence === "joining" || presence === "inside") return <LessonView />;
-  if (you === null) return <ConnectingPage line={line} onAction={() => session.tryNow()} />;
+  if (you === null) return <ConnectingPage line={line} contact={contact} onAction={() => session.tryNow()} />;
   return <Page />;
 }

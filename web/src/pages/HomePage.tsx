@@ -1,6 +1,6 @@
 import { type ReactElement, useEffect } from "react";
 import { useTranslation } from "react-i18next";
-import { useLesson, useLessonState, useLocalState } from "../parts/context";
+import { useLesson, useLessonState, useLocalState, useUnlock } from "../parts/context";
 import { DeviceNotices } from "../parts/DeviceNotice";
 import { LanguageMenu } from "../parts/LanguageMenu";
 import { LineNotice } from "../parts/LineNotice";
@@ -8,6 +8,7 @@ import { MicCheck } from "../parts/MicCheck";
 import { lessonName } from "../parts/names";
 import { PressButton } from "../parts/PressButton";
 import { Preview } from "../parts/Preview";
+import { RecordingNote } from "../parts/Recording";
 import { SpeakerCheck } from "../parts/SpeakerCheck";
 import { Waiting } from "../parts/Waiting";
 
@@ -17,10 +18,12 @@ export function HomePage(): ReactElement {
   const { session, local } = useLesson();
   const { lesson, presence } = useLessonState();
   const devices = useLocalState();
+  const unlock = useUnlock();
 
   useEffect(() => void local.acquire({ camera: true, mic: true }), [local]);
 
   const join = async (withCamera: boolean) => {
+    unlock();
     if (!withCamera) await local.setCamera(false);
     session.join({ label: null, headcount: 1 });
   };
@@ -37,6 +40,7 @@ export function HomePage(): ReactElement {
       <h1>{t("home.title")}</h1>
       <div className="home-check">
         <LineNotice />
+        <RecordingNote />
         <DeviceNotices local={devices} onRetry={retry} />
         {devices.mic.state === "trouble" ? null : <MicCheck mic={devices.mic} heard={t("check.micHears")} />}
         <SpeakerCheck />

@@ -1,13 +1,14 @@
 import { type ReactElement, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Clock } from "../parts/Clock";
-import { useLesson, useLessonState, useLocalState } from "../parts/context";
+import { useLesson, useLessonState, useLocalState, useUnlock } from "../parts/context";
 import { DeviceNotices } from "../parts/DeviceNotice";
 import { LanguageSwitch } from "../parts/LanguageSwitch";
 import { LineNotice } from "../parts/LineNotice";
 import { lessonName, ownPlace } from "../parts/names";
 import { Notice } from "../parts/Notice";
 import { PressButton } from "../parts/PressButton";
+import { RecordingNote } from "../parts/Recording";
 import { type ErrorCode, RequestError } from "../protocol/errors";
 
 /** The teacher's classroom before the lesson: one button opens it. */
@@ -16,6 +17,7 @@ export function KioskPage(): ReactElement {
   const { session, local } = useLesson();
   const { lesson, you, line, presence } = useLessonState();
   const devices = useLocalState();
+  const unlock = useUnlock();
   const [opening, setOpening] = useState(false);
   const [refused, setRefused] = useState<ErrorCode | null>(null);
 
@@ -25,6 +27,7 @@ export function KioskPage(): ReactElement {
   const busy = opening || presence === "wanted";
 
   const openAndJoin = async (withDevices: boolean) => {
+    unlock();
     setOpening(true);
     setRefused(null);
     try {
@@ -52,6 +55,7 @@ export function KioskPage(): ReactElement {
           <p className="kiosk-meta">{you === null ? "" : ownPlace(you)}</p>
           <div className="kiosk-notices">
             <LineNotice />
+            <RecordingNote />
             <DeviceNotices local={devices} onRetry={() => void openAndJoin(true)} />
             {refused === null ? null : (
               <Notice title={t(`errors.${refused}.title`)} text={t(`errors.${refused}.text`)} />

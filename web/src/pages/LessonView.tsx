@@ -9,9 +9,11 @@ import { Controls } from "../parts/Controls";
 import { troublesOf } from "../parts/DeviceNotice";
 import { Icon } from "../parts/Icon";
 import { LanguageMenu } from "../parts/LanguageMenu";
+import { LineSign, LostLine, TeacherAway, useTeacherMissing } from "../parts/LineState";
 import { lessonName, ownPlace } from "../parts/names";
 import { Notice } from "../parts/Notice";
 import { PressButton } from "../parts/PressButton";
+import { RecordingSign } from "../parts/Recording";
 import { SelfTile } from "../parts/SelfTile";
 import { placed, QuietTile, SlotTile } from "../parts/Tile";
 import { useSize } from "../parts/useSize";
@@ -25,6 +27,7 @@ export function LessonView(): ReactElement {
   const peer = usePeer();
   const [area, size] = useSize<HTMLDivElement>();
   const [words, setWords] = useState<string | null>(null);
+  const teacherMissing = useTeacherMissing();
 
   const teaches = state.you?.teaches === true;
   const most = state.slots.pairs;
@@ -43,7 +46,10 @@ export function LessonView(): ReactElement {
       <LessonHead headcount={headcountOf(state.members)} more={arrangement.more} />
       <div className="pictures" ref={area}>
         {emptyStage ? (
-          <EmptyStage teaches={teaches} joining={state.presence !== "inside"} rect={layout.stage} />
+          <EmptyStage
+            why={state.presence !== "inside" ? "joining" : teaches ? "alone" : teacherMissing ? "away" : "empty"}
+            rect={layout.stage}
+          />
         ) : null}
         {Array.from({ length: most }, (_, index) => {
           const plan = tiles.find((tile) => tile.index === index) ?? null;
@@ -72,6 +78,7 @@ export function LessonView(): ReactElement {
         <LostLine />
       </div>
       <div className="lesson-notices">
+        {teacherMissing ? <TeacherAway /> : null}
         <DeviceTroubles />
         {words === null ? null : (
           <Dismissible title={words} text="" onDismiss={() => setWords(null)} />
@@ -91,19 +98,15 @@ interface LessonHeadProps {
 
 function LessonHead({ headcount, more }: LessonHeadProps): ReactElement {
   const { t } = useTranslation();
-  const { lesson, you, media, line } = useLessonState();
+  const { lesson, you } = useLessonState();
   return (
     <header className="lesson-head">
       <h1>{lesson === null ? "" : lessonName(lesson)}</h1>
       <span className="lesson-place">{you === null ? "" : ownPlace(you)}</span>
       <span className="spring" />
       <span role="status" className="lesson-status">
-        {media === "shaky" && line.state === "open" ? (
-          <span className="chip warn">
-            <Icon name="line" />
-            {t("lesson.shaky")}
-          </span>
-        ) : null}
+        <RecordingSign />
+        <LineSign />
       </span>
       {more > 0 ? <span className="lesson-more">{t("lesson.more", { count: more })}</span> : null}
       {headcount > 0 ? (
@@ -123,54 +126,24 @@ function LessonHead({ headcount, more }: LessonHeadProps): ReactElement {
 }
 
 interface EmptyStageProps {
-  readonly teaches: boolean;
-  readonly joining: boolean;
+  /** `away`: the notice below the pictures says the rest. */
+  readonly why: "joining" | "alone" | "empty" | "away";
   readonly rect: Rect | null;
 }
 
 /** Nobody to show large yet: says for whom the place is kept. */
-function EmptyStage({ teaches, joining, rect }: EmptyStageProps): ReactElement {
+function EmptyStage({ why, rect }: EmptyStageProps): ReactElement {
   const { t } = useTranslation();
-  const key = teaches ? "alone" : "empty";
   return (
     <div className={`empty-stage ${rect === null ? "whole" : ""}`} style={rect === null ? {} : placed(rect)} role="status">
-      {joining ? (
-        <p className="empty-title">{t("lesson.joining")}</p>
-      ) : (
+      {why === "joining" ? <p className="empty-title">{t("lesson.joining")}</p> : <Icon name="people" />}
+      {why === "away" ? <p>{t("lesson.teacherBack")}</p> : null}
+      {why === "alone" || why === "empty" ? (
         <>
-          <Icon name="people" />
-          <p className="empty-title">{t(`lesson.${key}Title`)}</p>
-          <p>{t(`lesson.${key}Text`)}</p>
+          <p className="empty-title">{t(`lesson.${why}Title`)}</p>
+          <p>{t(`lesson.${why}Text`)}</p>
         </>
-      )}
-    </div>
-  );
-}
-
-/** The line is lost in the midst of a lesson: it comes back by itself, and says so. */
-function LostLine(): ReactElement | null {
-  const { t } = useTranslation();
-  const { session } = useLesson();
-  const { line } = useLessonState();
-  if (line.state !== "returning") return null;
-  const again = line.attempt > 2;
-  const title = line.code === null ? t("lesson.returningTitle") : t(`errors.${line.code}.title`);
-  const text =
-    line.code !== null && !again
-      ? t(`errors.${line.code}.text`)
-      : again
-        ? t("lesson.returningAgain")
-        : t("lesson.returningText");
-  return (
-    <div className="cover">
-      <div className="cover-card" role="alert">
-        <Icon name="line" />
-        <h2>{title}</h2>
-        <p>{text}</p>
-        <PressButton look="primary" icon="again" onPress={() => session.tryNow()}>
-          {t("common.tryNow")}
-        </PressButton>
-      </div>
+      ) : null}
     </div>
   );
 }

@@ -1,7 +1,7 @@
 import { type ReactElement, type SyntheticEvent, useEffect, useId, useState } from "react";
 import { Input, Label, Text, TextField } from "react-aria-components";
 import { useTranslation } from "react-i18next";
-import { useLesson, useLessonState, useLocalState } from "../parts/context";
+import { useLesson, useLessonState, useLocalState, useUnlock } from "../parts/context";
 import { DeviceNotices } from "../parts/DeviceNotice";
 import { HeadcountField } from "../parts/HeadcountField";
 import { LanguageMenu } from "../parts/LanguageMenu";
@@ -10,6 +10,7 @@ import { MicCheck } from "../parts/MicCheck";
 import { lessonName, ownPlace } from "../parts/names";
 import { PressButton } from "../parts/PressButton";
 import { Preview } from "../parts/Preview";
+import { RecordingNote } from "../parts/Recording";
 import { SpeakerCheck } from "../parts/SpeakerCheck";
 import { Waiting } from "../parts/Waiting";
 
@@ -19,14 +20,16 @@ export function SchoolPage(): ReactElement {
   const { session, local } = useLesson();
   const { lesson, you, presence } = useLessonState();
   const devices = useLocalState();
+  const unlock = useUnlock();
   const form = useId();
-  const [label, setLabel] = useState("");
-  const [headcount, setHeadcount] = useState(1);
+  const [label, setLabel] = useState(session.presentation.label ?? "");
+  const [headcount, setHeadcount] = useState(session.presentation.headcount);
 
   useEffect(() => void local.acquire({ camera: true, mic: true }), [local]);
 
   const join = (event: SyntheticEvent) => {
     event.preventDefault();
+    unlock();
     session.join({ label: label.trim() === "" ? null : label.trim(), headcount });
   };
   const waiting = presence === "wanted";
@@ -42,6 +45,7 @@ export function SchoolPage(): ReactElement {
         <h1>{lesson === null ? "" : lessonName(lesson)}</h1>
         <p className="meta">{you === null ? "" : ownPlace(you)}</p>
         <LineNotice />
+        <RecordingNote />
         {waiting ? (
           <Waiting who="school" />
         ) : (

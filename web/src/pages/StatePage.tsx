@@ -21,7 +21,7 @@ export function StatePage({ icon, title, text, mood, children }: StatePageProps)
         </span>
         <h1>{title}</h1>
         <p>{text}</p>
-        {children === undefined ? null : <div className="state-buttons">{children}</div>}
+        {children === undefined ? null : <div className="state-more">{children}</div>}
       </div>
       <LanguageSwitch />
     </main>

@@ -18,6 +18,7 @@ const PATHS = {
   again: "M4 12a8 8 0 0 1 14-5.300L20 9M20 4v5h-5M20 12a8 8 0 0 1-14 5.300L4 15M4 20v-5h5",
   clock: "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18zM12 7v5l3.500 2",
   done: "M5 12.500l4.500 4.500L19 7",
+  record: "M12 18a6 6 0 1 0 0-12 6 6 0 0 0 0 12z",
   line: "M2.500 9a14 14 0 0 1 19 0M6 12.700a9 9 0 0 1 12 0M9.500 16.300a4 4 0 0 1 5 0M12 20v.010",
   globe: "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18zM3.500 9h17M3.500 15h17M12 3c-5 5-5 13 0 18M12 3c5 5 5 13 0 18",
   close: "M6 6l12 12M18 6L6 18",
@@ -29,7 +30,7 @@ export type IconName = keyof typeof PATHS;
 export function Icon({ name }: { readonly name: IconName }): ReactElement {
   return (
     <svg className="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
-      <path d={PATHS[name]} fill={name === "play" ? "currentColor" : undefined} />
+      <path d={PATHS[name]} fill={name === "play" || name === "record" ? "currentColor" : undefined} />
     </svg>
   );
 }

@@ -2,6 +2,7 @@ import { type CSSProperties, type ReactElement, type ReactNode, useEffect, useRe
 import { useTranslation } from "react-i18next";
 import type { TilePlan } from "../lesson/arrange";
 import type { Rect } from "../lesson/layout";
+import { useLesson } from "./context";
 import { Icon } from "./Icon";
 import { labelOf, placeOf, spokenLabelOf } from "./names";
 
@@ -23,6 +24,7 @@ interface SlotTileProps {
 
 /** One picture slot. Its video element is made once and stays; what plays, where and how large changes. */
 export function SlotTile({ index, track, plan, rect, large }: SlotTileProps): ReactElement {
+  const { playback } = useLesson();
   const element = useRef<HTMLVideoElement>(null);
   const shown = plan === null ? null : `${plan.member.endpoint}/${plan.kind}/${plan.pictureOff}`;
   const seen = useFirstFrame(element, track, shown);
@@ -31,11 +33,13 @@ export function SlotTile({ index, track, plan, rect, large }: SlotTileProps): Re
     const video = element.current;
     if (video === null || track === null) return;
     video.srcObject = new MediaStream([track]);
-    video.play().catch(() => undefined); // pending until the slot's first frame, perhaps for the whole lesson
+    // A phone that saves its battery refuses even a silent picture without a press.
+    playback.play(video);
     return () => {
       video.srcObject = null;
+      playback.forget(video);
     };
-  }, [track]);
+  }, [playback, track]);
 
   const hasPicture = plan?.pictureOff === false && seen;
   return (
@@ -77,19 +81,22 @@ interface TileFrameProps extends Omit<QuietTileProps, "plan"> {
 
 function TileFrame({ plan, rect, large, hasPicture, children }: TileFrameProps): ReactElement {
   const { t } = useTranslation();
+  const away = plan?.member.away === true;
   const spoken = plan === null ? undefined : spokenLabelOf(plan.member, plan.kind, t);
   return (
     <figure
       className={`tile ${large ? "large" : "beside"} ${plan?.kind ?? "camera"}`}
       style={placed(plan === null ? null : rect)}
       data-picture={hasPicture ? "shown" : "none"}
-      aria-label={spoken}
+      data-away={away ? "" : undefined}
+      aria-label={away ? `${spoken ?? ""}, ${t("lesson.away")}` : spoken}
       aria-hidden={plan === null || rect === null}
     >
       {children}
       {plan === null ? null : (
         <>
-          {hasPicture ? null : (
+          {away ? <AwayWords /> : null}
+          {hasPicture || away ? null : (
             <div className="tile-words">
               {plan.pictureOff ? <Icon name="cameraOff" /> : null}
               <p>{plan.pictureOff ? t("lesson.cameraOff") : t("lesson.pictureComing")}</p>
@@ -98,7 +105,7 @@ function TileFrame({ plan, rect, large, hasPicture, children }: TileFrameProps):
           <figcaption className="name" aria-hidden="true">
             {large || plan.kind !== "camera" ? labelOf(plan.member, plan.kind, t) : <Shortened plan={plan} />}
           </figcaption>
-          {plan.micOff && plan.kind === "camera" ? (
+          {plan.micOff && !away && plan.kind === "camera" ? (
             <span className="tile-tag">
               <Icon name="micOff" />
               <span>{t("lesson.micOff")}</span>
@@ -107,6 +114,19 @@ function TileFrame({ plan, rect, large, hasPicture, children }: TileFrameProps):
         </>
       )}
     </figure>
+  );
+}
+
+/** Over the last picture, which is dimmed: what is seen is not now. */
+function AwayWords(): ReactElement {
+  const { t } = useTranslation();
+  return (
+    <div className="tile-away">
+      <span className="chip warn">
+        <Icon name="line" />
+        <span>{t("lesson.away")}</span>
+      </span>
+    </div>
   );
 }
 

@@ -1,6 +1,7 @@
-import { type ReactElement, useEffect, useRef, useState } from "react";
+import { type ReactElement, useEffect, useRef, useSyncExternalStore } from "react";
 import { useTranslation } from "react-i18next";
 import type { ReceivedSlot } from "../media/peer";
+import { useLesson } from "./context";
 import { PressButton } from "./PressButton";
 
 interface VoicesProps {
@@ -8,26 +9,18 @@ interface VoicesProps {
 }
 
 /**
- * One audio element for each slot's voice, made once. Where the browser will not play sound by itself, a
- * cover asks for a press and starts them all in it: slots that wake later then sound, too.
+ * The audio element of each slot's voice, made and started by the playback. Where the browser will not play by
+ * itself, a cover asks for a press and starts everything in it: slots that wake later then sound, too.
  */
 export function Voices({ received }: VoicesProps): ReactElement {
   const { t } = useTranslation();
-  const container = useRef<HTMLDivElement>(null);
-  const [blocked, setBlocked] = useState(false);
-
-  const playAll = () => {
-    setBlocked(false);
-    for (const audio of container.current?.querySelectorAll("audio") ?? []) {
-      audio.play().catch((error: unknown) => setBlocked(isBlocked(error)));
-    }
-  };
-
+  const { playback } = useLesson();
+  const blocked = useSyncExternalStore(playback.subscribe, () => playback.blocked);
   return (
     <>
-      <div ref={container} hidden>
+      <div hidden>
         {received.map(({ index, voice }) => (
-          <Voice key={index} index={index} track={voice} onBlocked={() => setBlocked(true)} />
+          <Voice key={index} index={index} track={voice} />
         ))}
       </div>
       {blocked ? (
@@ -35,7 +28,7 @@ export function Voices({ received }: VoicesProps): ReactElement {
           <div className="cover-card">
             <h2 id="sound-title">{t("lesson.soundTitle")}</h2>
             <p id="sound-text">{t("lesson.soundText")}</p>
-            <PressButton look="primary" icon="speaker" onPress={playAll} autoFocus>
+            <PressButton look="primary" icon="speaker" onPress={() => playback.playAll()} autoFocus>
               {t("lesson.soundButton")}
             </PressButton>
           </div>
@@ -48,29 +41,22 @@ export function Voices({ received }: VoicesProps): ReactElement {
 interface VoiceProps {
   readonly index: number;
   readonly track: MediaStreamTrack;
-  readonly onBlocked: () => void;
 }
 
-function Voice({ index, track, onBlocked }: VoiceProps): ReactElement {
-  const element = useRef<HTMLAudioElement>(null);
-  const blocked = useRef(onBlocked);
+/** Gives the element its place in the page and its track; the element itself was there before and stays. */
+function Voice({ index, track }: VoiceProps): ReactElement {
+  const { playback } = useLesson();
+  const place = useRef<HTMLSpanElement>(null);
   useEffect(() => {
-    blocked.current = onBlocked;
-  });
-  useEffect(() => {
-    const audio = element.current;
-    if (audio === null) return;
+    const audio = playback.voice(index);
+    place.current?.append(audio);
     audio.srcObject = new MediaStream([track]);
-    audio.play().catch((error: unknown) => {
-      if (isBlocked(error)) blocked.current();
-    });
+    playback.play(audio);
     return () => {
       audio.srcObject = null;
+      audio.remove();
+      playback.forget(audio);
     };
-  }, [track]);
-  return <audio ref={element} autoPlay data-voice={index} />;
-}
-
-function isBlocked(error: unknown): boolean {
-  return error instanceof DOMException && error.name === "NotAllowedError";
+  }, [playback, index, track]);
+  return <span ref={place} />;
 }

@@ -1,14 +1,16 @@
-/** The two things that every page talks to, and hooks that read them. */
+/** The things that every page talks to, and hooks that read them. */
 
 import { createContext, use, useSyncExternalStore } from "react";
 import type { LessonSession } from "../lesson/session";
 import type { LessonState } from "../lesson/state";
 import type { LocalMedia, LocalState } from "../media/devices";
 import type { LessonPeer } from "../media/peer";
+import type { Playback } from "../media/playback";
 
 export interface Lesson {
   readonly session: LessonSession;
   readonly local: LocalMedia;
+  readonly playback: Playback;
 }
 
 export const LessonContext = createContext<Lesson | null>(null);
@@ -27,6 +29,15 @@ export function useLessonState(): LessonState {
 export function usePeer(): LessonPeer | null {
   const { session } = useLesson();
   return useSyncExternalStore(session.subscribe, () => session.peer);
+}
+
+/** To be called in the press of a join, before anything is awaited in it. */
+export function useUnlock(): () => void {
+  const { session, playback } = useLesson();
+  return () => {
+    const { pairs, voices } = session.state.slots;
+    playback.unlock(pairs + voices);
+  };
 }
 
 export function useLocalState(): LocalState {

@@ -2,12 +2,15 @@
 
 import { count, type Fields, fields, flag, knownOf, listOf, oneOf, optionalText, text } from "./check";
 import {
+  type Contact,
+  type IceServer,
   type Lesson,
   LESSON_STATES,
   type Member,
   type OfferedSlot,
   type OfferedSource,
   type Play,
+  RECORDING_STATES,
   ROLES,
   type SlotCounts,
   type Snapshot,
@@ -19,12 +22,22 @@ import {
 } from "./values";
 
 export type ClientMessage =
-  | { readonly type: "hello"; readonly version: number; readonly token: string }
+  | HelloMessage
   | { readonly type: "open" }
   | JoinMessage
+  | { readonly type: "restart"; readonly offer: string }
   | { readonly type: "source"; readonly kind: SourceKind; readonly on: boolean }
   | { readonly type: "end" }
   | { readonly type: "leave" };
+
+/** `resume`: this page's endpoint lives. `replaces`: a page of before had one, which is to go. */
+export interface HelloMessage {
+  readonly type: "hello";
+  readonly version: number;
+  readonly token: string;
+  readonly resume?: string;
+  readonly replaces?: string;
+}
 
 export interface JoinMessage {
   readonly type: "join";
@@ -40,13 +53,28 @@ interface Answering {
   readonly re?: number;
 }
 
-export interface Welcome extends Answering {
+interface Resumable {
+  /** The secret that leads back to this endpoint, good once. */
+  readonly resume: string;
+  readonly iceServers: readonly IceServer[];
+}
+
+export interface Welcome extends Answering, Resumable {
   readonly type: "welcome";
   readonly version: number;
   readonly endpoint: string;
   readonly lesson: Lesson;
   readonly you: You;
   readonly slots: SlotCounts;
+  readonly contact: Contact | null;
+}
+
+export interface Resumed extends Answering, Resumable {
+  readonly type: "resumed";
+  readonly endpoint: string;
+  readonly lesson: Lesson;
+  readonly joined: boolean;
+  readonly snapshot: Snapshot;
 }
 
 export interface Joined extends Answering {
@@ -54,6 +82,13 @@ export interface Joined extends Answering {
   readonly answer: string;
   readonly sources: readonly SourceKind[];
   readonly snapshot: Snapshot;
+  readonly iceServers: readonly IceServer[];
+}
+
+export interface Restarted extends Answering {
+  readonly type: "restarted";
+  readonly answer: string;
+  readonly iceServers: readonly IceServer[];
 }
 
 export interface ErrorMessage extends Answering {
@@ -65,7 +100,9 @@ export interface ErrorMessage extends Answering {
 
 export type ServerMessage =
   | Welcome
+  | Resumed
   | Joined
+  | Restarted
   | ({ readonly type: "snapshot" } & Snapshot & Answering)
   | ({ readonly type: "lesson"; readonly lesson: Lesson } & Answering)
   | ({
@@ -95,12 +132,28 @@ const READERS: Partial<Record<string, (body: Fields) => ServerMessage>> = {
     lesson: readLesson(body["lesson"], "lesson"),
     you: readYou(body["you"], "you"),
     slots: readSlotCounts(body["slots"], "slots"),
+    contact: readContact(body["contact"], "contact"),
+    ...readResumable(body),
+  }),
+  resumed: (body) => ({
+    type: "resumed",
+    endpoint: text(body["endpoint"], "endpoint"),
+    lesson: readLesson(body["lesson"], "lesson"),
+    joined: flag(body["joined"], "joined"),
+    snapshot: readSnapshot(fields(body["snapshot"], "snapshot"), "snapshot."),
+    ...readResumable(body),
   }),
   joined: (body) => ({
     type: "joined",
     answer: text(body["answer"], "answer"),
     sources: knownOf(body["sources"], SOURCE_KINDS, "sources"),
     snapshot: readSnapshot(fields(body["snapshot"], "snapshot"), "snapshot."),
+    iceServers: readIceServers(body["iceServers"]),
+  }),
+  restarted: (body) => ({
+    type: "restarted",
+    answer: text(body["answer"], "answer"),
+    iceServers: readIceServers(body["iceServers"]),
   }),
   snapshot: (body) => ({ type: "snapshot", ...readSnapshot(body, "") }),
   lesson: (body) => ({ type: "lesson", lesson: readLesson(body["lesson"], "lesson") }),
@@ -124,6 +177,33 @@ const READERS: Partial<Record<string, (body: Fields) => ServerMessage>> = {
   }),
 };
 
+function readResumable(body: Fields): Resumable {
+  return {
+    resume: text(body["resume"], "resume"),
+    iceServers: readIceServers(body["iceServers"]),
+  };
+}
+
+function readIceServers(value: unknown): IceServer[] {
+  return listOf(value, "iceServers", (item, where) => {
+    const body = fields(item, where);
+    const username = optionalText(body["username"], `${where}.username`);
+    const credential = optionalText(body["credential"], `${where}.credential`);
+    return {
+      urls: listOf(body["urls"], `${where}.urls`, text),
+      // A STUN server has neither, and the browser wants them absent then.
+      ...(username === null ? {} : { username }),
+      ...(credential === null ? {} : { credential }),
+    };
+  });
+}
+
+function readContact(value: unknown, where: string): Contact | null {
+  if (value === null || value === undefined) return null;
+  const body = fields(value, where);
+  return { text: text(body["text"], `${where}.text`), phone: text(body["phone"], `${where}.phone`) };
+}
+
 function readLesson(value: unknown, where: string): Lesson {
   const body = fields(value, where);
   return {
@@ -131,6 +211,7 @@ function readLesson(value: unknown, where: string): Lesson {
     title: text(body["title"], `${where}.title`),
     course: text(body["course"], `${where}.course`),
     state: oneOf(body["state"], LESSON_STATES, `${where}.state`),
+    recording: oneOf(body["recording"], RECORDING_STATES, `${where}.recording`),
   };
 }
 
@@ -171,6 +252,7 @@ function readMember(value: unknown, where: string): Member {
     label: optionalText(body["label"], `${where}.label`),
     headcount: count(body["headcount"], `${where}.headcount`),
     teaches: flag(body["teaches"], `${where}.teaches`),
+    away: flag(body["away"], `${where}.away`),
     sources: readSourcesOn(body["sources"], `${where}.sources`),
   };
 }

@@ -51,7 +51,7 @@ export class SignallingSocket {
   }
 
   /** Sends a request and gives the message that answers it. Throws RequestError when refused or not answered. */
-  request(message: ClientMessage): Promise<ServerMessage> {
+  request(message: ClientMessage, withinMs = ANSWER_WITHIN_MS): Promise<ServerMessage> {
     return new Promise((settle, fail) => {
       if (this.#finished || this.#pending.size >= MAX_PENDING) {
         fail(new RequestError("no-answer", "the connection is not open"));
@@ -62,7 +62,7 @@ export class SignallingSocket {
       const timer = setTimeout(() => {
         this.#pending.delete(id);
         fail(new RequestError("no-answer", `no answer to ${message.type}`));
-      }, ANSWER_WITHIN_MS);
+      }, withinMs);
       this.#pending.set(id, { settle, fail, timer });
       this.#socket.send(JSON.stringify({ ...message, id }));
     });

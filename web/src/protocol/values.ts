@@ -19,11 +19,28 @@ export type Role = (typeof ROLES)[number];
 export const LESSON_STATES = ["waiting", "live", "ended"] as const;
 export type LessonState = (typeof LESSON_STATES)[number];
 
+export const RECORDING_STATES = ["off", "on", "failed"] as const;
+export type RecordingState = (typeof RECORDING_STATES)[number];
+
 export interface Lesson {
   readonly id: string;
   readonly title: string;
   readonly course: string;
   readonly state: LessonState;
+  readonly recording: RecordingState;
+}
+
+/** A STUN or TURN server, as RTCPeerConnection takes it. */
+export interface IceServer {
+  readonly urls: readonly string[];
+  readonly username?: string;
+  readonly credential?: string;
+}
+
+/** What to do when nothing works, in words and by telephone. */
+export interface Contact {
+  readonly text: string;
+  readonly phone: string;
 }
 
 /** What this endpoint is and what its grant allows. */
@@ -66,6 +83,8 @@ export interface Member {
   readonly label: string | null;
   readonly headcount: number;
   readonly teaches: boolean;
+  /** Its line is cut and its place is kept, or nothing comes from it. */
+  readonly away: boolean;
   readonly sources: SourcesOn;
 }
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { INITIAL_STATE, isOver, type LessonEvent, type LessonState, otherMembers, reduce } from "../../src/lesson/state";
-import type { ServerMessage } from "../../src/protocol/messages";
-import { HOME_YOU, LESSON, member, play, WAITING } from "../support";
+import { INITIAL_STATE, isOver, type LessonEvent, type LessonState, otherMembers, reduce, waitsForTeacher } from "../../src/lesson/state";
+import type { Joined, Resumed, ServerMessage, Welcome } from "../../src/protocol/messages";
+import type { Member } from "../../src/protocol/values";
+import { CONTACT, HOME_YOU, LESSON, member, play, TEACHER_YOU, WAITING } from "../support";
 
 const ME = member("me");
 
@@ -9,24 +10,28 @@ function after(events: readonly (LessonEvent | ServerMessage)[], from: LessonSta
   return events.reduce((state: LessonState, event) => reduce(state, isEvent(event) ? event : { type: "server", message: event }), from);
 }
 
-const EVENTS = new Set(["lost", "retrying", "stopped", "wanted", "joining", "refused", "media", "left", "server"]);
+const EVENTS = new Set(["lost", "displaced", "restored", "retrying", "stopped", "wanted", "joining", "refused", "media", "left", "server"]);
 function isEvent(event: LessonEvent | ServerMessage): event is LessonEvent {
   return EVENTS.has(event.type);
 }
 
-const WELCOME: ServerMessage = {
+const WELCOME: Welcome = {
   type: "welcome",
   version: 1,
   endpoint: "me",
   lesson: WAITING,
   you: HOME_YOU,
   slots: { pairs: 5, voices: 2 },
+  resume: "secret",
+  iceServers: [],
+  contact: CONTACT,
 };
-const JOINED: ServerMessage = {
+const JOINED: Joined = {
   type: "joined",
   answer: "v=0",
   sources: ["camera", "mic"],
   snapshot: { lesson: LESSON, members: [member("a"), ME], slots: [play(0, "a")], revision: 10 },
+  iceServers: [],
 };
 const INSIDE = after([WELCOME, { type: "wanted" }, { type: "joining" }, JOINED]);
 
@@ -81,13 +86,13 @@ describe("news", () => {
   });
 
   it("from a server that counts anew are taken after a new welcome", () => {
-    const again: ServerMessage = { ...JOINED, snapshot: { ...JOINED.snapshot, revision: 1 } };
-    expect(after([{ type: "lost", attempt: 1, code: null }, WELCOME, again], INSIDE).revision).toBe(1);
+    const again: Joined = { ...JOINED, snapshot: { ...JOINED.snapshot, revision: 1 } };
+    expect(after([{ type: "lost", attempt: 1, code: null, keeps: false }, WELCOME, again], INSIDE).revision).toBe(1);
   });
 });
 
 describe("a lost line", () => {
-  const lost = after([{ type: "lost", attempt: 1, code: null }], INSIDE);
+  const lost = after([{ type: "lost", attempt: 1, code: null, keeps: false }], INSIDE);
 
   it("keeps the place in the lesson, and shows nobody", () => {
     expect(lost).toMatchObject({ presence: "wanted", entered: true, line: { state: "returning", attempt: 1 } });
@@ -102,20 +107,83 @@ describe("a lost line", () => {
 
   it("goes on saying why, while attempts fail without a word", () => {
     const again: LessonEvent[] = [
-      { type: "lost", attempt: 1, code: "server-stopping" },
+      { type: "lost", attempt: 1, code: "server-stopping", keeps: false },
       { type: "retrying" },
-      { type: "lost", attempt: 2, code: null },
+      { type: "lost", attempt: 2, code: null, keeps: false },
     ];
     expect(after(again, INSIDE).line).toEqual({ state: "returning", attempt: 2, code: "server-stopping" });
-    expect(after([...again, WELCOME, { type: "lost", attempt: 1, code: null }], INSIDE).line).toMatchObject({ code: null });
+    expect(after([...again, WELCOME, { type: "lost", attempt: 1, code: null, keeps: false }], INSIDE).line).toMatchObject({ code: null });
   });
 
   it("of one that had not joined stays outside", () => {
-    expect(after([WELCOME, { type: "lost", attempt: 1, code: "server-stopping" }])).toMatchObject({
+    expect(after([WELCOME, { type: "lost", attempt: 1, code: "server-stopping", keeps: false }])).toMatchObject({
       presence: "outside",
       entered: false,
       line: { state: "returning", code: "server-stopping" },
     });
+  });
+});
+
+describe("a line that is lost while media goes on", () => {
+  const lost = after([{ type: "lost", attempt: 1, code: null, keeps: true }], INSIDE);
+  const RESUMED: Resumed = {
+    type: "resumed",
+    endpoint: "me",
+    lesson: LESSON,
+    joined: true,
+    snapshot: { lesson: LESSON, members: [member("b"), ME], slots: [play(1, "b")], revision: 3 },
+    resume: "next",
+    iceServers: [],
+  };
+
+  it("changes nothing but the line", () => {
+    expect(lost).toEqual({ ...INSIDE, line: { state: "returning", attempt: 1, code: null } });
+  });
+
+  it("is resumed with the whole state, also of a server that counts anew", () => {
+    expect(after([RESUMED], lost)).toMatchObject({
+      line: { state: "open" },
+      presence: "inside",
+      members: [member("b"), ME],
+      plays: [play(1, "b")],
+      revision: 3,
+    });
+  });
+
+  it("that can't be resumed goes back to where the press still counts", () => {
+    expect(after([{ type: "displaced" }], lost)).toMatchObject({ presence: "wanted", entered: true, members: [], media: "none" });
+    expect(after([{ ...RESUMED, joined: false }], lost)).toMatchObject({ presence: "wanted", line: { state: "open" } });
+  });
+});
+
+describe("a page that was reloaded", () => {
+  it("inside wants to be there again, and knows whom to call", () => {
+    const state = after([{ type: "restored", contact: CONTACT, inside: true }]);
+    expect(state).toMatchObject({ presence: "wanted", entered: true, contact: CONTACT });
+    expect(after([{ type: "restored", contact: null, inside: false }])).toEqual(INITIAL_STATE);
+  });
+});
+
+describe("a lesson waits for its teacher", () => {
+  const teacher = member("t", { teaches: true });
+  const news = (changed: Member[], gone: string[] = []): ServerMessage => ({ type: "members", changed, gone, revision: 11 });
+
+  it.each([
+    ["there", [news([teacher])], false, true],
+    ["away", [news([{ ...teacher, away: true }])], true, true],
+    ["gone", [news([teacher]), news([], ["t"])], true, true],
+    ["never seen", [], true, false],
+    ["one of two away", [news([{ ...teacher, away: true }, member("t2", { teaches: true })])], false, true],
+  ])("who is %s", (_, events, waits, taught) => {
+    const state = after(events, INSIDE);
+    expect(waitsForTeacher(state)).toBe(waits);
+    expect(state.taught).toBe(taught);
+  });
+
+  it("but not a teacher's own page, nor one that is not inside", () => {
+    expect(waitsForTeacher({ ...INSIDE, you: TEACHER_YOU })).toBe(false);
+    expect(waitsForTeacher({ ...INSIDE, presence: "wanted" })).toBe(false);
+    expect(waitsForTeacher({ ...INSIDE, lesson: WAITING })).toBe(false);
   });
 });
 
@@ -127,11 +195,12 @@ describe("the end", () => {
     ["it had ended", [fatal("lesson-ended")]],
     ["the token expired", [fatal("token-expired")]],
     ["the server is full", [fatal("server-full")]],
+    ["another page took its place", [fatal("replaced")]],
     ["left", [{ type: "left" }]],
   ] satisfies [string, (LessonEvent | ServerMessage)[]][])("%s: nothing comes back by itself", (_, events) => {
     const over = after(events, INSIDE);
     expect(isOver(over)).toBe(true);
-    expect(after([{ type: "lost", attempt: 1, code: null }, { type: "retrying" }], over)).toBe(over);
+    expect(after([{ type: "lost", attempt: 1, code: null, keeps: false }, { type: "retrying" }], over)).toBe(over);
   });
 
   it("is not what a stopping server means", () => {

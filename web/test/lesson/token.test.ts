@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import { takeToken, tokenIn } from "../../src/lesson/token";
+import { placeOfToken, takeToken, takeTransport, tokenIn } from "../../src/lesson/token";
 
 function tab() {
   const kept = new Map<string, string>();
@@ -36,5 +36,44 @@ describe("the token of a link", () => {
 
   it.each(["", "#", "#t=", "#x=1", "#main"])("is not in %j", (hash) => {
     expect(tokenIn(hash)).toBeNull();
+  });
+});
+
+describe("the way of media", () => {
+  const place = (hash: string) => ({ pathname: "/home", search: "", hash });
+
+  it("is through the relay alone where the link says so, also after a reload, until another link", () => {
+    const { storage } = tab();
+    expect(takeTransport(place("#t=abc"), storage)).toBe("all");
+    expect(takeTransport(place("#t=abc&transport=relay"), storage)).toBe("relay");
+    expect(takeTransport(place(""), storage)).toBe("relay");
+    expect(takeTransport(place("#t=abc&transport=pigeon"), storage)).toBe("all");
+    expect(takeTransport(place(""), storage)).toBe("all");
+  });
+
+  it("does not change the token", () => {
+    expect(tokenIn("#t=abc&transport=relay")).toBe("abc");
+  });
+});
+
+describe("the place of a token", () => {
+  const token = (claims: unknown) => {
+    const octets = new TextEncoder().encode(JSON.stringify(claims));
+    const encoded = btoa(String.fromCharCode(...octets)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+    return `e30.${encoded}.signature`;
+  };
+
+  it("is the same for a fresh token, and another for another lesson, role or site", () => {
+    const claims = { lesson: "l1", role: "home", site: "Närpiö", exp: 1 };
+    const found = placeOfToken(token(claims));
+    expect(found).toBe('["l1","home","Närpiö"]');
+    expect(placeOfToken(token({ ...claims, exp: 2 }))).toBe(found);
+    for (const other of [{ lesson: "l2" }, { role: "school" }, { site: "Vieremä" }]) {
+      expect(placeOfToken(token({ ...claims, ...other }))).not.toBe(found);
+    }
+  });
+
+  it.each(["abc", "a.b.c", "..", token(null), token({ lesson: 1, role: "home", site: "x" })])("is not in %j", (other) => {
+    expect(placeOfToken(other)).toBeNull();
   });
 });

@@ -127,6 +127,18 @@ describe("switching", () => {
   });
 });
 
+describe("after a reload", () => {
+  it("asks only for what had been on, and keeps the rest off until it is switched on", async () => {
+    const { local, asked } = devices(given);
+    await local.restore({ camera: true, mic: false });
+    expect(asked).toEqual(["camera"]);
+    expect(local.state).toMatchObject({ camera: { state: "on" }, mic: { state: "off", track: null } });
+    await local.setMic(true);
+    expect(asked).toEqual(["camera", "mic"]);
+    expect(local.outgoing().mic.on).toBe(true);
+  });
+});
+
 describe("sharing a screen", () => {
   function sharing(display: () => Promise<MediaStream>) {
     return new LocalMedia({ mediaDevices: { getUserMedia: () => Promise.reject(no("NotFoundError")), getDisplayMedia: display } });

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { LessonPeer } from "../../src/media/peer";
 import { SOURCE_KINDS } from "../../src/protocol/values";
-import { track } from "../support";
+import { track, TURN } from "../support";
 
 /** A transceiver that only remembers; what a real browser makes of it is tested end to end. */
 class FakeTransceiver {
@@ -26,8 +26,8 @@ class FakeTransceiver {
     this.receiver = { track: track(media === "video" ? "video" : "audio") };
   }
 
-  setCodecPreferences(codecs: readonly { readonly mimeType: string }[]): void {
-    this.codecs = codecs.map((codec) => codec.mimeType);
+  setCodecPreferences(codecs: readonly { readonly mimeType: string; readonly sdpFmtpLine?: string }[]): void {
+    this.codecs = codecs.map(({ mimeType, sdpFmtpLine }) => (sdpFmtpLine ? `${mimeType} ${sdpFmtpLine}` : mimeType));
   }
 }
 
@@ -38,10 +38,17 @@ class FakeConnection {
   connectionState: RTCPeerConnectionState = "new";
   onconnectionstatechange: (() => void) | null = null;
   close = vi.fn();
+  restartIce = vi.fn();
   setRemoteDescription = vi.fn(() => Promise.resolve());
 
-  constructor(readonly configuration: RTCConfiguration) {
+  offers = 0;
+
+  constructor(public configuration: RTCConfiguration) {
     FakeConnection.last = this;
+  }
+
+  setConfiguration(configuration: RTCConfiguration): void {
+    this.configuration = configuration;
   }
 
   addTransceiver(sent: MediaStreamTrack | string, init: RTCRtpTransceiverInit): FakeTransceiver {
@@ -53,19 +60,34 @@ class FakeConnection {
 
   setLocalDescription(): Promise<void> {
     this.transceivers.forEach((transceiver, at) => (transceiver.mid = `m${at}`));
-    this.localDescription = { type: "offer", sdp: "v=0" };
+    this.offers += 1;
+    this.localDescription = { type: "offer", sdp: `v=0 ${this.offers}` };
     return Promise.resolve();
   }
 }
 
+const CONSTRAINED = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f";
+const H264 = [
+  "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42001f",
+  CONSTRAINED,
+  "level-asymmetry-allowed=1;packetization-mode=0;profile-level-id=42e01f",
+  "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=64001f",
+];
+const DIRECT = { iceServers: [], relayOnly: false };
+
 beforeEach(() => {
+  const named = (...names: string[]) => names.map((mimeType) => ({ mimeType }));
   const offered = {
-    video: ["video/VP8", "video/rtx", "video/H264", "video/AV1", "video/red"],
-    audio: ["audio/opus", "audio/red", "audio/PCMU"],
+    video: [
+      // Safari has H.264 first.
+      ...H264.map((sdpFmtpLine) => ({ mimeType: "video/H264", sdpFmtpLine })),
+      ...named("video/rtx", "video/VP8", "video/AV1", "video/red"),
+    ],
+    audio: named("audio/red", "audio/opus", "audio/PCMU"),
   };
   vi.stubGlobal("RTCPeerConnection", FakeConnection);
   vi.stubGlobal("RTCRtpReceiver", {
-    getCapabilities: (media: "video" | "audio") => ({ codecs: offered[media].map((mimeType) => ({ mimeType })) }),
+    getCapabilities: (media: "video" | "audio") => ({ codecs: offered[media] }),
   });
 });
 afterEach(() => {
@@ -74,7 +96,7 @@ afterEach(() => {
 
 describe("the one offer", () => {
   it("has the sources first and then the slots, each named by its m-line", async () => {
-    const peer = new LessonPeer(SOURCE_KINDS, { pairs: 2, voices: 1 }, {}, vi.fn());
+    const peer = new LessonPeer(SOURCE_KINDS, { pairs: 2, voices: 1 }, {}, DIRECT, vi.fn());
     const { sources, slots } = await peer.offer();
     expect(sources.map(({ kind, mid }) => `${kind} ${mid}`)).toEqual([
       "camera m0",
@@ -99,16 +121,22 @@ describe("the one offer", () => {
   });
 
   it("asks for one transport", () => {
-    new LessonPeer(["mic"], { pairs: 0, voices: 0 }, {}, vi.fn());
+    new LessonPeer(["mic"], { pairs: 0, voices: 0 }, {}, DIRECT, vi.fn());
     expect(FakeConnection.last.configuration).toEqual({
       bundlePolicy: "max-bundle",
       rtcpMuxPolicy: "require",
       iceServers: [],
+      iceTransportPolicy: "all",
     });
   });
 
+  it("goes by the servers it is given, and by a relay alone where that is wanted", () => {
+    new LessonPeer(["mic"], { pairs: 0, voices: 0 }, {}, { iceServers: [TURN], relayOnly: true }, vi.fn());
+    expect(FakeConnection.last.configuration).toMatchObject({ iceServers: [TURN], iceTransportPolicy: "relay" });
+  });
+
   it("has three layers of the camera, the high one first, and one of the rest", () => {
-    new LessonPeer(SOURCE_KINDS, { pairs: 1, voices: 0 }, {}, vi.fn());
+    new LessonPeer(SOURCE_KINDS, { pairs: 1, voices: 0 }, {}, DIRECT, vi.fn());
     const encodings = FakeConnection.last.transceivers.map(({ init }) => init.sendEncodings);
     expect(encodings[0]?.map(({ rid, scaleResolutionDownBy }) => [rid, scaleResolutionDownBy])).toEqual([
       ["h", 1],
@@ -118,16 +146,31 @@ describe("the one offer", () => {
     expect(encodings.slice(1).every((each) => each === undefined)).toBe(true);
   });
 
-  it("offers VP8 with its repair, and Opus", () => {
-    new LessonPeer(["camera", "mic"], { pairs: 1, voices: 1 }, {}, vi.fn());
+  it("offers VP8 first, H.264 constrained baseline, their repair, and Opus", () => {
+    new LessonPeer(["camera", "mic"], { pairs: 1, voices: 1 }, {}, DIRECT, vi.fn());
     for (const { media, codecs } of FakeConnection.last.transceivers) {
-      expect(codecs).toEqual(media === "video" ? ["video/VP8", "video/rtx"] : ["audio/opus"]);
+      expect(codecs).toEqual(
+        media === "video" ? ["video/VP8", `video/H264 ${CONSTRAINED}`, "video/rtx"] : ["audio/opus"],
+      );
     }
+  });
+
+  it("offers what the browser likes where it can't be told", () => {
+    const choose = vi.spyOn(FakeTransceiver.prototype, "setCodecPreferences");
+    const described = Object.getOwnPropertyDescriptor(FakeTransceiver.prototype, "setCodecPreferences");
+    delete (FakeTransceiver.prototype as Partial<FakeTransceiver>).setCodecPreferences;
+    try {
+      new LessonPeer(["camera"], { pairs: 1, voices: 0 }, {}, DIRECT, vi.fn());
+      expect(FakeConnection.last.transceivers).toHaveLength(3);
+    } finally {
+      Object.defineProperty(FakeTransceiver.prototype, "setCodecPreferences", described ?? {});
+    }
+    expect(choose).not.toHaveBeenCalled();
   });
 
   it("holds only the granted kinds, with the tracks that are there", async () => {
     const camera = track("video");
-    const peer = new LessonPeer(["camera", "mic"], { pairs: 0, voices: 0 }, { camera, screen: track("video") }, vi.fn());
+    const peer = new LessonPeer(["camera", "mic"], { pairs: 0, voices: 0 }, { camera, screen: track("video") }, DIRECT, vi.fn());
     expect((await peer.offer()).sources.map(({ kind }) => kind)).toEqual(["camera", "mic"]);
     expect(FakeConnection.last.transceivers.map(({ sender }) => sender.track)).toEqual([camera, null]);
   });
@@ -136,7 +179,7 @@ describe("the one offer", () => {
 describe("afterwards", () => {
   it("a source starts and stops by replacing its track", async () => {
     const screen = track("video");
-    const peer = new LessonPeer(["screen"], { pairs: 0, voices: 0 }, {}, vi.fn());
+    const peer = new LessonPeer(["screen"], { pairs: 0, voices: 0 }, {}, DIRECT, vi.fn());
     const [transceiver] = FakeConnection.last.transceivers;
     await peer.send("screen", screen);
     expect(transceiver?.sender.track).toBe(screen);
@@ -147,8 +190,22 @@ describe("afterwards", () => {
     await expect(peer.send("document", screen)).resolves.toBeUndefined();
   });
 
+  it("ICE restarts with fresh servers and the same m-lines", async () => {
+    const peer = new LessonPeer(["mic"], { pairs: 1, voices: 0 }, {}, DIRECT, vi.fn());
+    await peer.offer();
+    await peer.accept("v=0 answer");
+    const { transceivers } = FakeConnection.last;
+    const mids = transceivers.map(({ mid }) => mid);
+    expect(await peer.restartOffer({ iceServers: [TURN], relayOnly: false })).toBe("v=0 2");
+    expect(FakeConnection.last.restartIce).toHaveBeenCalledOnce();
+    expect(FakeConnection.last.configuration).toMatchObject({ iceServers: [TURN], bundlePolicy: "max-bundle" });
+    expect(FakeConnection.last.transceivers.map(({ mid }) => mid)).toEqual(mids);
+    await peer.accept("v=0 another answer");
+    expect(FakeConnection.last.setRemoteDescription).toHaveBeenLastCalledWith({ type: "answer", sdp: "v=0 another answer" });
+  });
+
   it("what is received keeps its tracks", () => {
-    const peer = new LessonPeer([], { pairs: 1, voices: 1 }, {}, vi.fn());
+    const peer = new LessonPeer([], { pairs: 1, voices: 1 }, {}, DIRECT, vi.fn());
     const tracks = FakeConnection.last.transceivers.map(({ receiver }) => receiver.track);
     expect(peer.received).toEqual([
       { index: 0, picture: tracks[0], voice: tracks[1] },
@@ -158,7 +215,7 @@ describe("afterwards", () => {
 
   it("a closed peer says nothing more", () => {
     const changed = vi.fn();
-    const peer = new LessonPeer([], { pairs: 0, voices: 0 }, {}, changed);
+    const peer = new LessonPeer([], { pairs: 0, voices: 0 }, {}, DIRECT, changed);
     FakeConnection.last.connectionState = "connected";
     FakeConnection.last.onconnectionstatechange?.();
     expect(changed).toHaveBeenCalledExactlyOnceWith("connected");

@@ -3,16 +3,34 @@ import { createRoot, type Root } from "react-dom/client";
 import { I18nextProvider } from "react-i18next";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createWords, type Language } from "../../src/i18n";
+import { NOTHING_KEPT } from "../../src/lesson/kept";
 import { LessonSession } from "../../src/lesson/session";
 import { LocalMedia } from "../../src/media/devices";
+import { Playback } from "../../src/media/playback";
 import { App, type PagePath, pagePath } from "../../src/pages/App";
-import { FakePeer, FakeSocket, HOME_YOU, LESSON, member, play, settled, TEACHER_YOU, WAITING } from "../support";
+import {
+  CONTACT,
+  FakeChannel,
+  FakePeer,
+  FakeSocket,
+  FakeTab,
+  HOME_YOU,
+  LESSON,
+  member,
+  play,
+  settled,
+  TEACHER_YOU,
+  WAITING,
+} from "../support";
 
 let socket: FakeSocket;
+let peer: FakePeer;
+let tab: FakeTab;
 let root: Root | null = null;
 let page: HTMLElement;
 
 beforeEach(() => {
+  tab = new FakeTab();
   vi.stubGlobal("IS_REACT_ACT_ENVIRONMENT", true);
   // No frames come here, and no sound is made.
   HTMLVideoElement.prototype.requestVideoFrameCallback = () => 1;
@@ -40,7 +58,13 @@ async function show(path: PagePath | null, language: Language = "fi", withToken 
   const session = new LessonSession("t", {
     local,
     openSocket: () => socket,
-    createPeer: (...parts) => new FakePeer(...parts).asPeer(),
+    createPeer: (...parts) => {
+      peer = new FakePeer(...parts);
+      return peer.asPeer();
+    },
+    keeper: tab.keeper(),
+    relayOnly: false,
+    channel: new FakeChannel(),
     random: () => 0,
   });
   if (withToken) session.start();
@@ -49,7 +73,7 @@ async function show(path: PagePath | null, language: Language = "fi", withToken 
   await go(() =>
     made.render(
       <I18nextProvider i18n={createWords(language)}>
-        <App path={path} lesson={withToken ? { session, local } : null} unsupported={false} />
+        <App path={path} lesson={withToken ? { session, local, playback: new Playback() } : null} unsupported={false} />
       </I18nextProvider>,
     ),
   );
@@ -63,11 +87,20 @@ async function go(deed: () => void): Promise<void> {
   });
 }
 
+/** Lets `ms` pass; for tests with fake timers. */
+async function pass(ms: number): Promise<void> {
+  await act(async () => {
+    await vi.advanceTimersByTimeAsync(ms);
+  });
+}
+
 function button(words: string): HTMLButtonElement {
   const found = [...page.querySelectorAll("button")].find((each) => each.textContent.trim() === words);
   if (found === undefined) throw new Error(`no button says ${words}: ${page.textContent}`);
   return found;
 }
+
+const TEACHER = member("t", { site: "Närpiö", role: "kiosk", teaches: true });
 
 async function enter(): Promise<void> {
   await show("/home");
@@ -76,8 +109,7 @@ async function enter(): Promise<void> {
     socket.welcome(HOME_YOU, LESSON);
   });
   await go(() => button("Liity tunnille").click());
-  const teacher = member("t", { site: "Närpiö", role: "kiosk", teaches: true });
-  await go(() => socket.joined(HOME_YOU, [teacher, member("a", { site: "Iisalmi", headcount: 14 })], [play(0, "t"), play(1, "a")]));
+  await go(() => socket.joined(HOME_YOU, [TEACHER, member("a", { site: "Iisalmi", headcount: 14 })], [play(0, "t"), play(1, "a")]));
 }
 
 describe("the address", () => {
@@ -181,24 +213,37 @@ describe("in the lesson", () => {
   });
 
   it("asks for a press where the browser plays no sound, and plays all in it", async () => {
-    const blocked = vi
+    const sound = vi
       .spyOn(HTMLAudioElement.prototype, "play")
       .mockRejectedValue(new DOMException("", "NotAllowedError"));
     await enter();
     expect(page.textContent).toContain("Ääni odottaa sinua");
-    blocked.mockClear();
-    blocked.mockResolvedValue(undefined);
+    sound.mockClear();
+    sound.mockResolvedValue(undefined);
     await go(() => button("Kuuntele oppituntia").click());
-    expect(blocked).toHaveBeenCalledTimes(7);
+    expect(sound.mock.contexts.filter((each) => each instanceof HTMLAudioElement)).toHaveLength(7);
     expect(page.textContent).not.toContain("Ääni odottaa sinua");
   });
 
-  it("says that the line is lost, and keeps its elements", async () => {
-    await enter();
-    const pictures = [...page.querySelectorAll("video[data-slot]")];
-    await go(() => socket.drop());
-    expect(page.querySelector("[role=alert] h2")?.textContent).toBe("Yhteys katkesi");
-    expect([...page.querySelectorAll("video[data-slot]")]).toEqual(pictures);
+  it("starts every voice's element in the press of the join", async () => {
+    await show("/home");
+    await go(() => {
+      socket.open();
+      socket.welcome(HOME_YOU, LESSON);
+    });
+    const started = vi.spyOn(HTMLAudioElement.prototype, "play").mockResolvedValue(undefined);
+    const press = button("Liity tunnille");
+    await act(async () => {
+      press.click();
+      // At the press itself, before anything could be waited for.
+      expect(started).toHaveBeenCalledTimes(7);
+      await settled();
+    });
+    const elements = started.mock.contexts.slice(0, 7);
+    await go(() => socket.joined(HOME_YOU, [TEACHER], [play(0, "t")]));
+    const sounding = [...page.querySelectorAll("audio")];
+    expect(sounding).toHaveLength(7);
+    for (const [index, audio] of sounding.entries()) expect(audio).toBe(elements[index]);
   });
 
   it("ends in words", async () => {
@@ -214,6 +259,184 @@ describe("in the lesson", () => {
     expect(page.querySelector("h1")?.textContent).toBe("Poistuit oppitunnilta");
     await go(() => button("Palaa oppitunnille").click());
     expect(page.textContent).toContain("Haetaan oppituntia");
+  });
+});
+
+describe("a line that is lost in the lesson", () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }));
+  afterEach(() => void vi.useRealTimers());
+  const returned = () => page.querySelector(".lesson-status")?.textContent;
+  const words = () => page.querySelector("[role=alert] h2")?.textContent;
+
+  it("is a small matter while media goes on, and keeps what is seen", async () => {
+    await enter();
+    await go(() => peer.changed("connected"));
+    const pictures = [...page.querySelectorAll("video[data-slot]")];
+    const shown = () => pictures.map((each) => (each as HTMLElement).dataset["endpoint"]);
+    const before = shown();
+    await go(() => socket.drop());
+    expect(returned()).toBe("");
+    await pass(2_000);
+    expect(returned()).toContain("Yhdistetään uudelleen");
+    expect(words()).toBeUndefined();
+    expect([...page.querySelectorAll("video[data-slot]")]).toEqual(pictures);
+    expect(shown()).toEqual(before);
+    await go(() => {
+      socket.open();
+      socket.resumed(HOME_YOU, [TEACHER], [play(0, "t")]);
+    });
+    expect(returned()).toBe("");
+  });
+
+  it("together with media is said, and soon whom to call", async () => {
+    await enter();
+    await go(() => {
+      socket.drop();
+      peer.changed("disconnected");
+    });
+    await pass(2_000);
+    expect(words()).toBe("Yhteys katkesi");
+    expect(page.textContent).not.toContain(CONTACT.text);
+    await pass(4_000);
+    expect(page.textContent).toContain(CONTACT.text);
+    expect(page.querySelector<HTMLAnchorElement>("a[href^=tel]")?.getAttribute("href")).toBe("tel:+35861234567");
+  });
+
+  it("may be that of media alone, which is mended", async () => {
+    await enter();
+    await go(() => peer.changed("connected"));
+    await go(() => peer.changed("disconnected"));
+    expect(returned()).toContain("Yhteys takkuilee");
+    await pass(4_000);
+    expect(words()).toBe("Kuva ja ääni ovat poikki");
+    expect(socket.count("restart")).toBeGreaterThan(0);
+    await go(() => peer.changed("connected"));
+    expect(words()).toBeUndefined();
+  });
+});
+
+describe("the teacher's line", () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }));
+  afterEach(() => void vi.useRealTimers());
+  const said = () => page.querySelector(".teacher-away")?.textContent ?? "";
+  const news = (changed: object[], gone: string[], revision: number) =>
+    go(() => socket.say({ type: "members", changed, gone, revision }));
+
+  it("is down: the lesson waits, says whom to call, and goes on by itself", async () => {
+    await enter();
+    await news([{ ...TEACHER, away: true }], [], 2);
+    expect(said()).toBe("");
+    await pass(1_500);
+    expect(said()).toContain("Opettajan yhteys on poikki");
+    expect(said()).toContain(CONTACT.text);
+    expect(said()).toContain(CONTACT.phone);
+    const tile = [...page.querySelectorAll("figure")].find((each) => each.hasAttribute("data-away"));
+    expect(tile?.getAttribute("aria-label")).toBe("Närpiö · opettaja, Yhteys poikki");
+    expect(tile?.textContent).toContain("Yhteys poikki");
+    await news([TEACHER], [], 3);
+    expect(said()).toBe("");
+    expect(page.querySelector("figure[data-away]")).toBeNull();
+    await news([], ["t"], 4);
+    await pass(1_500);
+    expect(said()).toContain("Opettajan yhteys on poikki");
+    expect(page.querySelector(".empty-stage")?.textContent).toBe("Opettajan kuva palaa tähän.");
+  });
+
+  it("gets a moment where no teacher has been seen yet", async () => {
+    await show("/home");
+    await go(() => {
+      socket.open();
+      socket.welcome(HOME_YOU, LESSON);
+    });
+    await go(() => button("Liity tunnille").click());
+    await go(() => socket.joined(HOME_YOU, [member("a")], [play(0, "a")]));
+    await pass(1_500);
+    expect(said()).toBe("");
+    expect(page.textContent).toContain("Opettaja ei ole vielä täällä");
+    await pass(3_500);
+    expect(said()).toContain("Opettajan yhteys on poikki");
+  });
+
+  it("of another member is said in its tile alone", async () => {
+    await enter();
+    await news([member("a", { site: "Iisalmi", away: true })], [], 2);
+    await pass(6_000);
+    expect(said()).toBe("");
+    expect(page.querySelector("figure[data-away]")?.getAttribute("aria-label")).toContain("Iisalmi");
+  });
+});
+
+describe("a recording", () => {
+  const recorded = { ...LESSON, recording: "on" as const };
+
+  it.each([
+    ["/kiosk", TEACHER_YOU],
+    ["/school", { ...HOME_YOU, role: "school" as const }],
+    ["/home", HOME_YOU],
+  ] as const)("is announced before the join on %s", async (path, you) => {
+    await show(path);
+    await go(() => {
+      socket.open();
+      socket.welcome(you, LESSON);
+    });
+    expect(page.querySelector(".recording-note")).toBeNull();
+    await go(() => socket.say({ type: "lesson", lesson: recorded }));
+    expect(page.querySelector(".recording-note")?.textContent).toBe("Tämä oppitunti tallennetaan.");
+  });
+
+  it("has its sign in the lesson, and says when it has stopped", async () => {
+    await enter();
+    const sign = () => page.querySelector(".lesson-status[role=status]")?.textContent;
+    expect(sign()).toBe("");
+    await go(() => socket.say({ type: "lesson", lesson: recorded }));
+    expect(sign()).toBe("Tallennetaan");
+    await go(() => socket.say({ type: "lesson", lesson: { ...LESSON, recording: "failed" } }));
+    expect(sign()).toBe("Tallennus on keskeytynyt");
+  });
+});
+
+describe("a reload", () => {
+  it("inside shows the lesson at once, and joins", async () => {
+    await enter();
+    await act(() => {
+      root?.unmount();
+      root = null;
+      return settled();
+    });
+    await show("/home");
+    expect(page.textContent).toContain("Liitytään oppitunnille");
+    await go(() => {
+      socket.open();
+      socket.welcome(HOME_YOU, LESSON);
+    });
+    expect(socket.count("join")).toBe(1);
+  });
+
+  it("of a school keeps the group's name and its head count", async () => {
+    tab.keeper().write({ ...NOTHING_KEPT, presentation: { label: "8B", headcount: 14 } });
+    await show("/school");
+    await go(() => {
+      socket.open();
+      socket.welcome({ ...HOME_YOU, role: "school" }, WAITING);
+    });
+    expect([...page.querySelectorAll("input")].map((each) => each.value)).toEqual(expect.arrayContaining(["8B", "14"]));
+  });
+
+  it("that finds no server says whom to call", async () => {
+    tab.keeper().write({ ...NOTHING_KEPT, contact: CONTACT });
+    await show("/home");
+    await go(() => socket.drop());
+    expect(page.querySelector("[role=alert]")?.textContent).toContain(CONTACT.phone);
+  });
+});
+
+describe("another page in this one's place", () => {
+  it("is said, with a way to take it back", async () => {
+    await enter();
+    await go(() => socket.say({ type: "error", code: "replaced", text: "", fatal: true }));
+    expect(page.querySelector("h1")?.textContent).toBe("Oppitunti on avattu toisessa ikkunassa");
+    await go(() => button("Jatka tässä").click());
+    expect(page.textContent).toContain("Liitytään oppitunnille");
   });
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { readServerMessage } from "../../src/protocol/messages";
-import { HOME_YOU, LESSON, member, play } from "../support";
+import { CONTACT, HOME_YOU, LESSON, member, play, TURN } from "../support";
 
 const WELCOME = {
   type: "welcome",
@@ -10,6 +10,9 @@ const WELCOME = {
   lesson: LESSON,
   you: HOME_YOU,
   slots: { pairs: 5, voices: 2 },
+  resume: "secret",
+  iceServers: [TURN, { urls: ["stun:relay.example:3478"] }],
+  contact: CONTACT,
 };
 const SNAPSHOT = { lesson: LESSON, members: [member("a")], slots: [play(0, "a"), play(1, null)], revision: 4 };
 
@@ -20,9 +23,12 @@ function read(message: unknown): unknown {
 describe("a message of the server", () => {
   it.each([
     WELCOME,
-    { type: "joined", re: 2, answer: "v=0", sources: ["camera", "mic"], snapshot: SNAPSHOT },
+    { ...WELCOME, contact: null },
+    { type: "resumed", re: 1, endpoint: "e1", lesson: LESSON, joined: true, snapshot: SNAPSHOT, resume: "s", iceServers: [] },
+    { type: "joined", re: 2, answer: "v=0", sources: ["camera", "mic"], snapshot: SNAPSHOT, iceServers: [TURN] },
+    { type: "restarted", re: 3, answer: "v=0", iceServers: [] },
     { type: "snapshot", ...SNAPSHOT },
-    { type: "lesson", lesson: { ...LESSON, state: "ended" } },
+    { type: "lesson", lesson: { ...LESSON, state: "ended", recording: "failed" } },
     { type: "members", changed: [member("a", { room: "204", label: "8B" })], gone: ["b"], revision: 5 },
     { type: "slots", slots: [play(0, "a", "screen")], revision: 6 },
     { type: "done", re: 3 },
@@ -52,6 +58,11 @@ describe("a malformed message is refused", () => {
     ["no type", { re: 1 }],
     ["re is no number", { type: "done", re: "1" }],
     ["re is negative", { type: "done", re: -1 }],
+    ["no secret", { ...WELCOME, resume: undefined }],
+    ["servers that are names", { ...WELCOME, iceServers: ["turn:relay.example"] }],
+    ["half a contact", { ...WELCOME, contact: { text: "" } }],
+    ["a recording in words", { ...WELCOME, lesson: { ...LESSON, recording: "yes" } }],
+    ["away unsaid", { type: "members", changed: [{ ...member("a"), away: undefined }], gone: [], revision: 1 }],
     ["no lesson", { ...WELCOME, lesson: undefined }],
     ["a state that does not exist", { ...WELCOME, lesson: { ...LESSON, state: "paused" } }],
     ["a role that does not exist", { ...WELCOME, you: { ...HOME_YOU, role: "ghost" } }],

@@ -1,6 +1,6 @@
 //! ICE-lite (RFC 8445 section 2.5): this side never checks, it answers checks and remembers what came of them.
 
-use crate::output::Path;
+use crate::output::{Origin, Path};
 use crate::time::Micros;
 use crate::wire::stun::{self, Class, Message};
 use aws_lc_rs::hmac;
@@ -11,7 +11,22 @@ const MAX_PAIRS: usize = 16;
 #[derive(Clone, Copy, Debug)]
 struct Pair {
     path: Path,
+    /// PRIORITY of its last check: the browser's own candidate, as far as it shows.
+    priority: Option<u32>,
+    /// How many restarts were before its last check's credentials.
+    generation: u64,
     checked_at: Micros,
+}
+
+impl Pair {
+    /// Whether the peer takes both for one pair: from one candidate of its own to one of ours, over UDP. What is
+    /// between us may have changed the address it seems to come from.
+    fn is_seen_as(&self, other: &Self) -> bool {
+        let ways = [self.path, other.path];
+        ways.iter().all(|path| path.connection.is_none())
+            && (self.path.socket, self.path.local, self.priority, self.generation)
+                == (other.path.socket, other.path.local, other.priority, other.generation)
+    }
 }
 
 /// What a check brought, beside the answer.
@@ -66,6 +81,7 @@ pub struct IceLite {
     /// Those before the last restart, good until a check with the current ones nominates a pair.
     previous: Option<Credentials>,
     restarted: bool,
+    generation: u64,
     pairs: Vec<Pair>,
     nominated: Option<Path>,
 }
@@ -78,6 +94,7 @@ impl IceLite {
             current: Credentials::new(local_ufrag, local_pwd, remote_ufrag),
             previous: None,
             restarted: false,
+            generation: 0,
             pairs: Vec::new(),
             nominated: None,
         }
@@ -89,6 +106,7 @@ impl IceLite {
         let next = Credentials::new(local_ufrag, local_pwd, remote_ufrag);
         let before = std::mem::replace(&mut self.current, next);
         self.restarted = true;
+        self.generation += 1;
         self.previous.replace(before).map(|forgotten| forgotten.local_ufrag)
     }
 
@@ -116,10 +134,10 @@ impl IceLite {
         self.pairs.iter().map(|pair| pair.path)
     }
 
-    /// Another peer has proved that this address is now its own.
-    pub fn forget(&mut self, path: Path) {
-        self.pairs.retain(|pair| pair.path.remote != path.remote);
-        if self.nominated.is_some_and(|nominated| nominated.remote == path.remote) {
+    /// Another peer has proved that this address is now its own, or the connection is closed.
+    pub fn forget(&mut self, origin: Origin) {
+        self.pairs.retain(|pair| pair.path.origin() != origin);
+        if self.nominated.is_some_and(|nominated| nominated.origin() == origin) {
             self.nominated = None;
         }
     }
@@ -167,20 +185,31 @@ impl IceLite {
         if is_current && message.use_candidate() {
             self.restarted = false;
         }
-        Ok(self.remember(path, message.use_candidate(), now))
+        let generation = self.generation - u64::from(!is_current);
+        let checked = Pair { path, priority: message.priority(), generation, checked_at: now };
+        Ok(self.remember(checked, message.use_candidate()))
     }
 
-    fn remember(&mut self, path: Path, nominate: bool, now: Micros) -> Checked {
+    /// A pair is nominated by USE-CANDIDATE, or by being the nominated one that a NAT has given another port or
+    /// address: consent checks need not carry USE-CANDIDATE (RFC 7675), and media must not wait for another.
+    fn remember(&mut self, checked: Pair, use_candidate: bool) -> Checked {
+        let path = checked.path;
+        let nominate = use_candidate
+            || self
+                .pairs
+                .iter()
+                .find(|pair| Some(pair.path) == self.nominated)
+                .is_some_and(|pair| pair.is_seen_as(&checked));
         let mut dropped = None;
         let known = self.pairs.iter_mut().find(|pair| pair.path == path);
         let is_new = known.is_none();
         match known {
-            Some(pair) => pair.checked_at = now,
+            Some(pair) => *pair = checked,
             None => {
                 if self.pairs.len() == MAX_PAIRS {
                     dropped = self.drop_oldest();
                 }
-                self.pairs.push(Pair { path, checked_at: now });
+                self.pairs.push(checked);
             }
         }
         let nominated = nominate && self.nominated != Some(path);

@@ -3,16 +3,55 @@
 use crate::event::Event;
 use crate::record::Record;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU64;
+
+/// A TCP connection; never used again in the life of an engine.
+pub type ConnectionId = NonZeroU64;
 
 /// One way between us and a peer: which socket, from which of our addresses, to where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Path {
-    /// Index of the socket that the peer reached.
+    /// Index of the bound address that the peer reached.
     pub socket: u8,
     /// The address that it reached; answers leave from there (IP_PKTINFO).
     pub local: IpAddr,
     /// The peer.
     pub remote: SocketAddr,
+    /// The TCP connection that it is (RFC 6544); none over UDP.
+    pub connection: Option<ConnectionId>,
+}
+
+/// Whose a datagram is, where it does not say so itself. Over UDP the remote address tells; over TCP the connection
+/// does, so that the same address and port over UDP and over TCP are two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// The remote address of UDP datagrams.
+    Udp(SocketAddr),
+    /// A TCP connection.
+    Tcp(ConnectionId),
+}
+
+impl Path {
+    /// A path over UDP.
+    #[must_use]
+    pub const fn udp(socket: u8, local: IpAddr, remote: SocketAddr) -> Self {
+        Self { socket, local, remote, connection: None }
+    }
+
+    /// What its datagrams are known by.
+    #[must_use]
+    pub const fn origin(&self) -> Origin {
+        match self.connection {
+            None => Origin::Udp(self.remote),
+            Some(connection) => Origin::Tcp(connection),
+        }
+    }
+
+    /// `udp` or `tcp`.
+    #[must_use]
+    pub const fn transport(&self) -> &'static str {
+        if self.connection.is_none() { "udp" } else { "tcp" }
+    }
 }
 
 /// A datagram in the arena.
@@ -26,13 +65,13 @@ pub struct Datagram {
     pub path: Path,
 }
 
-/// An address began or ceased to belong to a peer of this shard.
+/// An address or a connection began or ceased to belong to a peer of this shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressChange {
     /// Datagrams from there are this shard's.
-    Learnt(SocketAddr),
+    Learnt(Origin),
     /// No longer.
-    Forgotten(SocketAddr),
+    Forgotten(Origin),
 }
 
 /// Filled by a shard during one turn, emptied by the thread that runs it at the turn's end, so its size is

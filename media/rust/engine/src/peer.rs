@@ -4,6 +4,7 @@ use crate::capture::PublisherClock;
 use crate::command::{AddPeer, CommandError, SetKeys};
 use crate::ice::IceLite;
 use crate::keyframes::KeyFrameGate;
+use crate::repair::budget::Budget;
 use crate::slot::Half;
 use crate::srtp::{Inbound, Outbound};
 use crate::time::Micros;
@@ -12,6 +13,25 @@ use std::collections::{HashMap, HashSet};
 
 /// Consent expires after 30 s without an authenticated packet, RFC 7675 section 5.1.
 pub const CONSENT_US: i64 = 30 * Micros::SECOND;
+/// A peer of which nothing came for this long is quiet: browsers repeat their consent checks every 6 s at most.
+const QUIET_US: i64 = 7 * Micros::SECOND;
+/// One that sent media until it fell quiet is missed sooner.
+const QUIET_SENDER_US: i64 = 3 * Micros::SECOND;
+/// A round trip that was not measured yet, and the bounds of one that was.
+const ROUND_TRIP_US: i64 = 100_000;
+const MIN_ROUND_TRIP_US: i64 = 5_000;
+const MAX_ROUND_TRIP_US: i64 = 500_000;
+
+/// What an SSRC of the peer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// The source's key in the shard.
+    pub source: usize,
+    /// Its layer.
+    pub layer: LayerIndex,
+    /// Retransmissions of it (RFC 4588).
+    pub is_rtx: bool,
+}
 
 /// Counters of a peer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,6 +44,12 @@ pub struct PeerCounters {
     pub unexpected: u64,
     /// Checks refused.
     pub checks_refused: u64,
+    /// Packets that it asked for again.
+    pub nacked: u64,
+    /// Packets that were sent to it again.
+    pub resent: u64,
+    /// Packets that its budget did not give.
+    pub not_resent: u64,
     /// The receiver's own estimate (REMB), bit/s.
     pub remb: u64,
 }
@@ -48,8 +74,10 @@ pub struct Peer {
     pub halves: Vec<Half>,
     /// The keys of its sources in the shard.
     pub sources: Vec<usize>,
-    /// From SSRC to a source's key and layer.
-    pub streams: HashMap<u32, (usize, LayerIndex)>,
+    /// From SSRC to what it is.
+    pub streams: HashMap<u32, Stream>,
+    /// What may be sent to it again.
+    pub budget: Budget,
     /// Its clock.
     pub clock: PublisherClock,
     /// Its key frame requests.
@@ -64,8 +92,13 @@ pub struct Peer {
     pub reports_at: Micros,
     /// The last authenticated packet.
     pub heard_at: Micros,
+    /// The last RTP packet.
+    pub media_at: Option<Micros>,
+    /// The caller was told that it is quiet.
+    pub quiet: bool,
     /// The caller was told of its silence.
     pub silent: bool,
+    round_trip_us: Option<i64>,
     /// Counters.
     pub counters: PeerCounters,
     half_by_ssrc: HashMap<u32, usize>,
@@ -83,6 +116,7 @@ impl Peer {
             halves: Vec::new(),
             sources: Vec::new(),
             streams: HashMap::new(),
+            budget: Budget::new(now),
             clock: PublisherClock::default(),
             gate: KeyFrameGate::default(),
             receive_bitrate: spec.receive_bitrate,
@@ -90,7 +124,10 @@ impl Peer {
             receiver_report_now: false,
             reports_at: now,
             heard_at: now,
+            media_at: None,
+            quiet: false,
             silent: false,
+            round_trip_us: None,
             counters: PeerCounters::default(),
             half_by_ssrc: HashMap::new(),
             ssrcs_used: HashSet::from([report_ssrc]),
@@ -116,9 +153,13 @@ impl Peer {
         if self.half_at(half.spec.slot, half.spec.media).is_some() {
             return Err(CommandError::Duplicate);
         }
-        if !self.ssrcs_used.insert(half.spec.ssrc) {
+        let ssrcs: Vec<u32> = std::iter::once(half.spec.ssrc).chain(half.spec.rtx_ssrc).collect();
+        if half.spec.rtx_ssrc == Some(half.spec.ssrc)
+            || ssrcs.iter().any(|ssrc| self.ssrcs_used.contains(ssrc))
+        {
             return Err(CommandError::SsrcUsed);
         }
+        self.ssrcs_used.extend(ssrcs);
         self.half_by_ssrc.insert(half.spec.ssrc, self.halves.len());
         self.halves.push(half);
         Ok(())
@@ -140,5 +181,24 @@ impl Peer {
     pub fn heard(&mut self, now: Micros) {
         self.heard_at = now;
         self.silent = false;
+    }
+
+    /// Whether nothing has come for so long that the others should know.
+    #[must_use]
+    pub fn is_quiet(&self, now: Micros) -> bool {
+        let was_sending = self.media_at.is_some_and(|at| self.heard_at.since(at) < Micros::SECOND);
+        now.since(self.heard_at) > if was_sending { QUIET_SENDER_US } else { QUIET_US }
+    }
+
+    /// To the peer and back, as measured, or a guess.
+    #[must_use]
+    pub fn round_trip_us(&self) -> i64 {
+        self.round_trip_us.unwrap_or(ROUND_TRIP_US)
+    }
+
+    /// A round trip was measured: smoothed as RFC 6298 does.
+    pub fn measured(&mut self, round_trip_us: i64) {
+        let sample = round_trip_us.clamp(MIN_ROUND_TRIP_US, MAX_ROUND_TRIP_US);
+        self.round_trip_us = Some(self.round_trip_us.map_or(sample, |smooth| (smooth * 7 + sample) / 8));
     }
 }

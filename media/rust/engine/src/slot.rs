@@ -3,6 +3,9 @@
 use crate::command::AddSlot;
 use crate::output::{Output, Path};
 use crate::picture::PictureNumbers;
+use crate::repair::budget::Budget;
+use crate::repair::cache::CachedPacket;
+use crate::repair::sent::{SentPicture, SentPictures, SentVoices};
 use crate::seqmap::SequenceMap;
 use crate::srtp::{Outbound, SrtpError};
 use crate::time::{Micros, NtpEpoch};
@@ -10,7 +13,7 @@ use crate::timeline::Timeline;
 use crate::types::{Codec, Feed, Media};
 use crate::wire::rtcp;
 use crate::wire::rtp::{self, HeaderFields};
-use crate::wire::vp8;
+use crate::wire::{rtx, vp8};
 use std::ops::Range;
 
 /// How long an old picture may go on after another was asked for; then an empty picture is the truth.
@@ -86,6 +89,10 @@ pub struct Half {
     sequence: SequenceMap,
     timeline: Timeline,
     pictures: PictureNumbers,
+    sent_pictures: SentPictures,
+    sent_voices: SentVoices,
+    /// The extended sequence number of the next retransmission.
+    next_rtx: u64,
     /// The receiver has not yet shown by a report that it knows the SSRC.
     mid_needed: bool,
 }
@@ -99,6 +106,8 @@ pub struct Beginnings {
     pub timestamp: u32,
     /// First picture id.
     pub picture: u16,
+    /// First sequence number of retransmissions; see `sequence`.
+    pub rtx_sequence: u16,
 }
 
 impl Half {
@@ -116,6 +125,9 @@ impl Half {
             sequence: SequenceMap::new(u64::from(begin.sequence & 0x7fff)),
             timeline,
             pictures: PictureNumbers::new(begin.picture),
+            sent_pictures: SentPictures::default(),
+            sent_voices: SentVoices::default(),
+            next_rtx: u64::from(begin.rtx_sequence & 0x7fff),
             mid_needed: true,
         }
     }
@@ -199,14 +211,30 @@ impl Half {
         let start = out.start();
         self.write(payload.payload_type, index, timestamp, incoming, now, &mut out.arena);
         let header_len = out.arena.len() - start - incoming.payload.len();
-        if let Some(descriptor) = &incoming.vp8 {
+        let numbers = incoming.vp8.as_ref().map(|descriptor| {
             let id = descriptor.picture_id.map_or(0, |id| id.value);
             let (id, tl0) = self.pictures.map(id, descriptor.tl0_picture_index.unwrap_or(0));
             descriptor.rewrite(&mut out.arena[start + header_len..], id, tl0);
-        }
+            (id, tl0)
+        });
         if let Err(error) = srtp.protect_rtp(&mut out.arena, start, header_len, self.spec.ssrc, index) {
             self.counters.refused += 1;
             return Err(error);
+        }
+        if self.spec.nack {
+            match self.spec.media {
+                Media::Audio => self.sent_voices.put(index, &out.arena[start..], now),
+                Media::Video => {
+                    let sent = SentPicture {
+                        slot_index: index,
+                        feed,
+                        source_index: incoming.index,
+                        timestamp,
+                        numbers,
+                    };
+                    self.sent_pictures.put(sent, now);
+                }
+            }
         }
         out.finish(start, path);
         self.counters.packets += 1;
@@ -217,6 +245,60 @@ impl Half {
             return Ok(Forwarded::Switched);
         }
         Ok(Forwarded::Sent)
+    }
+
+    /// The receiver misses a packet of this half: send it again, if it is still there and the budget gives it. A
+    /// picture's packet leaves as a retransmission (RFC 4588), a voice's as it was.
+    ///
+    /// `find` looks a packet up in the cache of a feed. Gives whether the budget allowed what was found, `None`
+    /// when there was nothing to send.
+    #[allow(clippy::too_many_arguments, reason = "one call; a struct for it would only rename the arguments")]
+    pub fn resend<'a>(
+        &mut self,
+        sequence: u16,
+        find: impl FnOnce(Feed, u64) -> Option<(Codec, &'a CachedPacket)>,
+        budget: &mut Budget,
+        srtp: &mut Outbound,
+        path: Path,
+        out: &mut Output,
+        now: Micros,
+    ) -> Option<bool> {
+        if self.spec.media == Media::Audio {
+            let protected = self.sent_voices.again(sequence, now)?;
+            let may = budget.spend(protected.len(), now);
+            if may {
+                out.send(protected, path);
+            }
+            return Some(may);
+        }
+        let ssrc = self.spec.rtx_ssrc?;
+        let sent = self.sent_pictures.again(sequence, now)?;
+        let (codec, packet) = find(sent.feed, sent.source_index)?;
+        let payload_type =
+            self.spec.payloads.iter().find(|payload| payload.codec == codec)?.rtx_payload_type?;
+        if !budget.spend(packet.payload.len(), now) {
+            return Some(false);
+        }
+        let fields = HeaderFields {
+            marker: packet.marker,
+            payload_type,
+            sequence: self.next_rtx as u16,
+            timestamp: sent.timestamp,
+            ssrc,
+        };
+        let start = out.start();
+        self.write_header(&fields, None, now, &mut out.arena);
+        let header_len = out.arena.len() - start;
+        rtx::write(&mut out.arena, sequence, &packet.payload);
+        let payload = out.arena.len() - packet.payload.len();
+        if let (Some((id, tl0)), Ok(descriptor)) = (sent.numbers, vp8::Descriptor::parse(&packet.payload)) {
+            descriptor.rewrite(&mut out.arena[payload..], id, tl0);
+        }
+        let index = self.next_rtx;
+        self.next_rtx += 1;
+        srtp.protect_rtp(&mut out.arena, start, header_len, ssrc, index).ok()?;
+        out.finish(start, path);
+        Some(true)
     }
 
     /// A packet of the feed that is not forwarded (padding alone): close the gap it would leave.
@@ -275,8 +357,13 @@ impl Half {
             timestamp,
             ssrc: self.spec.ssrc,
         };
+        self.write_header(&fields, incoming.level, now, arena);
+        arena.extend_from_slice(&incoming.packet[incoming.payload.clone()]);
+    }
+
+    fn write_header(&self, fields: &HeaderFields, level: Option<u8>, now: Micros, arena: &mut Vec<u8>) {
         let send_time = send_time(now);
-        let level = [incoming.level.unwrap_or(127)];
+        let level_octet = [level.unwrap_or(127)];
         let mut extensions: [(u8, &[u8]); 3] = [(0, &[]); 3];
         let mut count = 0;
         let mut push = |id: Option<u8>, value| {
@@ -286,17 +373,16 @@ impl Half {
             }
         };
         push(self.spec.send_time_extension, &send_time);
-        if incoming.level.is_some() {
-            push(self.spec.level_extension, &level);
+        if level.is_some() {
+            push(self.spec.level_extension, &level_octet);
         }
         if self.mid_needed {
             push(self.spec.mid_extension, self.spec.mid.as_bytes());
         }
         // It fails only for an extension that can't be written; negotiation gives ids and mids that can.
-        if rtp::write_header(arena, &fields, &extensions[..count]).is_err() {
-            let _ = rtp::write_header(arena, &fields, &[]);
+        if rtp::write_header(arena, fields, &extensions[..count]).is_err() {
+            let _ = rtp::write_header(arena, fields, &[]);
         }
-        arena.extend_from_slice(&incoming.packet[incoming.payload.clone()]);
     }
 }
 

@@ -4,8 +4,11 @@ use crate::capture::SourceClock;
 use crate::command::Publish;
 use crate::receive::ReceiveStats;
 use crate::record::tap::Tap;
+use crate::repair::cache::PacketCache;
+use crate::repair::lost::Missing;
 use crate::time::Micros;
 use crate::types::{LayerIndex, SourceId};
+use crate::window::{Standing, Window};
 use crate::wire::rtp::TimestampUnwrapper;
 
 /// A half of some peer that wants or plays a layer, by its places in the shard.
@@ -24,6 +27,14 @@ pub struct Layer {
     pub rid: Option<String>,
     /// Its SSRC, once known.
     pub ssrc: Option<u32>,
+    /// The SSRC of its retransmissions, once known.
+    pub rtx_ssrc: Option<u32>,
+    /// What is missing of it.
+    pub missing: Missing,
+    /// Its last packets, where it is a picture.
+    pub cache: PacketCache,
+    /// Which packets came, by themselves or repaired.
+    seen: Window,
     /// What was received.
     pub stats: ReceiveStats,
     /// From timestamps to capture times.
@@ -43,6 +54,10 @@ impl Layer {
         Self {
             rid,
             ssrc,
+            rtx_ssrc: None,
+            missing: Missing::default(),
+            cache: PacketCache::default(),
+            seen: Window::default(),
             stats: ReceiveStats::default(),
             clock: SourceClock::new(rate),
             timestamps: TimestampUnwrapper::default(),
@@ -57,7 +72,30 @@ impl Layer {
     pub fn restart(&mut self, rate: u32) {
         let fresh = Self::new(self.rid.take(), self.ssrc, rate);
         let subscribers = std::mem::take(&mut self.subscribers);
-        *self = Self { subscribers, ..fresh };
+        *self = Self { subscribers, rtx_ssrc: self.rtx_ssrc, ..fresh };
+    }
+
+    /// The highest extended sequence number that came.
+    #[must_use]
+    pub fn highest(&self) -> Option<u64> {
+        self.seen.highest()
+    }
+
+    /// Whether this packet is the first with its number; it counts as seen. A retransmission and the packet itself
+    /// may both come.
+    pub fn is_first(&mut self, index: u64) -> bool {
+        let first = self.seen.standing(index) == Standing::New;
+        if first {
+            self.seen.mark(index);
+        }
+        first
+    }
+
+    /// The extended number that a retransmission's original sequence number stands for: the nearest to the highest.
+    #[must_use]
+    pub fn index_of(&self, sequence: u16) -> Option<u64> {
+        let highest = self.seen.highest()?;
+        highest.checked_add_signed(i64::from(sequence.wrapping_sub(highest as u16) as i16))
     }
 }
 

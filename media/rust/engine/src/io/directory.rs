@@ -1,6 +1,6 @@
 //! Which shard a datagram belongs to, for receiving threads: by user name first, by address after.
 
-use crate::output::{AddressChange, Path};
+use crate::output::{AddressChange, Origin, Path};
 use crate::shard::local_ufrag;
 use crate::wire::demux::{self, Packet};
 use crate::wire::stun::Message;
@@ -39,25 +39,32 @@ impl Directory {
         let Ok(mut map) = self.by_address.write() else { return };
         for change in changes {
             match *change {
-                AddressChange::Learnt(address) => {
+                AddressChange::Learnt(Origin::Udp(address)) => {
                     map.insert(address, shard);
                 }
-                AddressChange::Forgotten(address) => {
+                AddressChange::Forgotten(Origin::Udp(address)) => {
                     if map.get(&address) == Some(&shard) {
                         map.remove(&address);
                     }
                 }
+                // A connection is moved to the thread that owns its peer; what comes over it is received there.
+                AddressChange::Learnt(Origin::Tcp(_)) | AddressChange::Forgotten(Origin::Tcp(_)) => {}
             }
         }
     }
 
-    /// The shard that a datagram is for; `None` when no peer is known for it.
+    /// The shard that a UDP datagram is for; `None` when no peer is known for it.
     pub fn shard_of(&self, datagram: &[u8], path: &Path) -> Option<usize> {
         if demux::classify(datagram) == Packet::Stun {
-            let message = Message::parse(datagram).ok()?;
-            let ufrag = local_ufrag(message.username()?)?;
-            return self.by_ufrag.read().ok()?.get(ufrag).copied();
+            return self.shard_of_check(datagram);
         }
         self.by_address.read().ok()?.get(&path.remote).copied()
+    }
+
+    /// The shard that a check is for, by its user name.
+    pub fn shard_of_check(&self, datagram: &[u8]) -> Option<usize> {
+        let message = Message::parse(datagram).ok()?;
+        let ufrag = local_ufrag(message.username()?)?;
+        self.by_ufrag.read().ok()?.get(ufrag).copied()
     }
 }

@@ -1,5 +1,9 @@
 //! The engine as its caller sees it: started, given commands, drained of events, closed.
 
+use super::admission::Admission;
+use super::bind::bind_all;
+use super::connections::Connections;
+use super::counters::IoCounters;
 use super::directory::Directory;
 use super::queue::{EventQueue, Inbox};
 use super::recording::queue::{RecordQueue, RecordingCounters};
@@ -22,29 +26,12 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-/// Datagrams that may wait to be handed to another shard.
+/// Datagrams and connections that may wait to be handed to another shard.
 const MAX_HANDOVERS: usize = 4_096;
 /// Sockets that one engine may have; the index is an octet.
 const MAX_ADDRESSES: usize = 64;
 /// Threads that one engine may have.
 pub const MAX_SHARDS: usize = 64;
-
-/// Counters of the input and output.
-#[derive(Debug, Default)]
-pub struct IoCounters {
-    /// Datagrams sent.
-    pub sent: AtomicU64,
-    /// Datagrams dropped: the send buffer was full.
-    pub send_buffer_full: AtomicU64,
-    /// Datagrams dropped: another error of sending.
-    pub send_errors: AtomicU64,
-    /// Errors of receiving.
-    pub receive_errors: AtomicU64,
-    /// Datagrams longer than the buffer, dropped.
-    pub too_long: AtomicU64,
-    /// Datagrams dropped on the way to their shard.
-    pub handovers_dropped: AtomicU64,
-}
 
 /// What all threads share.
 pub struct Shared {
@@ -55,6 +42,8 @@ pub struct Shared {
     pub(super) stopping: AtomicBool,
     pub(super) counters: IoCounters,
     pub(super) recordings: RecordQueue,
+    /// TCP connections that there have been.
+    pub(super) connections: AtomicU64,
 }
 
 /// Why a command was not taken.
@@ -105,14 +94,14 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Bind all addresses and start the threads. Addresses with port 0 get the port of the first, so that the
-    /// engine has one port.
+    /// Bind all addresses, UDP and TCP, and start the threads. Addresses with port 0 get the port of the first, so
+    /// that the engine has one port.
     pub fn start(bind: &[SocketAddr], shards: usize) -> io::Result<Self> {
         if bind.is_empty() || bind.len() > MAX_ADDRESSES || shards == 0 || shards > MAX_SHARDS {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "1 to 64 addresses and 1 to 64 shards"));
         }
-        let mut sockets = bind_all(bind, shards)?;
-        let local: Vec<SocketAddr> = sockets[0].iter().map(UdpSocket::local).collect();
+        let sockets = bind_all(bind, shards)?;
+        let local: Vec<SocketAddr> = sockets[0].udp.iter().map(UdpSocket::local).collect();
         let mut handovers = Vec::new();
         let mut receivers = Vec::new();
         for _ in 0..shards {
@@ -128,7 +117,9 @@ impl Engine {
             stopping: AtomicBool::new(false),
             counters: IoCounters::default(),
             recordings: RecordQueue::default(),
+            connections: AtomicU64::new(0),
         });
+        let admission = Arc::new(Admission::for_this_process());
         let clock = Clock::start();
         let engine = Self {
             shared: Arc::clone(&shared),
@@ -142,11 +133,12 @@ impl Engine {
             .name("recordings".to_owned())
             .spawn(move || writer::run(&writing, clock))?;
         *engine.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(writer);
-        for (number, handovers) in receivers.into_iter().enumerate() {
+        for (number, (handovers, sockets)) in receivers.into_iter().zip(sockets).enumerate() {
             let worker = Worker {
                 number,
                 shard: Shard::new(number, clock.epoch()),
-                sockets: std::mem::take(&mut sockets[number]),
+                sockets: sockets.udp,
+                connections: Connections::new(sockets.tcp, Arc::clone(&admission)),
                 handovers,
                 shared: Arc::clone(&shared),
                 clock,
@@ -274,30 +266,4 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-/// One socket per address and shard, by shard. With several shards the port is first taken alone, because a
-/// shared port would not be refused where another program of the same user has it.
-fn bind_all(bind: &[SocketAddr], shards: usize) -> io::Result<Vec<Vec<UdpSocket>>> {
-    let mut sockets: Vec<Vec<UdpSocket>> = (0..shards).map(|_| Vec::new()).collect();
-    let mut port = 0;
-    for (number, &address) in (0_u8..).zip(bind) {
-        let mut address = address;
-        if address.port() == 0 {
-            address.set_port(port);
-        }
-        if shards > 1 {
-            let alone = UdpSocket::bind(address, number, false)?;
-            address.set_port(alone.local().port());
-        }
-        for own in &mut sockets {
-            let socket = UdpSocket::bind(address, number, shards > 1)?;
-            address.set_port(socket.local().port());
-            own.push(socket);
-        }
-        if port == 0 {
-            port = address.port();
-        }
-    }
-    Ok(sockets)
 }

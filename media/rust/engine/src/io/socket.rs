@@ -132,7 +132,7 @@ impl UdpSocket {
             let path = match (whole, remote) {
                 (true, Some(remote)) => {
                     let local = local_address(&header.msg_hdr).unwrap_or(self.local.ip());
-                    Some(Path { socket: self.number, local, remote })
+                    Some(Path::udp(self.number, local, remote))
                 }
                 _ => None,
             };
@@ -154,7 +154,7 @@ impl UdpSocket {
         let mut sent = Sent::default();
         let mut batch: Vec<usize> = Vec::with_capacity(BATCH);
         for (at, datagram) in out.datagrams.iter().enumerate() {
-            if datagram.path.socket == self.number {
+            if datagram.path.socket == self.number && datagram.path.connection.is_none() {
                 batch.push(at);
                 if batch.len() == BATCH {
                     self.send_batch(out, &batch, &mut sent);

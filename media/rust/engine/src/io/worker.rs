@@ -1,5 +1,9 @@
-//! A worker: one thread, one shard, one socket per bound address.
+//! A worker: one thread, one shard, one UDP socket and one TCP listener per bound address, and the connections of its
+//! shard.
 
+use super::connection::Connection;
+use super::connections::{Connections, Ready, Turn};
+use super::counters::count;
 use super::directory::Directory;
 use super::engine::Shared;
 use super::socket::{BATCH, UdpSocket};
@@ -16,12 +20,22 @@ use std::sync::mpsc::{Receiver, TrySendError};
 /// Batches read before what they brought is sent: bounds the output of one turn.
 const BATCHES_PER_TURN: usize = 4;
 
-/// A datagram that another worker's socket received.
-pub struct Handover {
-    /// Its octets.
-    pub data: Vec<u8>,
-    /// Its way.
-    pub path: Path,
+/// What another worker received and this one's shard owns.
+pub enum Handover {
+    /// A UDP datagram.
+    Datagram {
+        /// Its octets.
+        data: Vec<u8>,
+        /// Its way.
+        path: Path,
+    },
+    /// A TCP connection.
+    Connection {
+        /// From now on this worker's.
+        connection: Box<Connection>,
+        /// The check that told whose it is.
+        check: Vec<u8>,
+    },
 }
 
 /// See the module.
@@ -29,6 +43,7 @@ pub struct Worker {
     pub(super) number: usize,
     pub(super) shard: Shard,
     pub(super) sockets: Vec<UdpSocket>,
+    pub(super) connections: Connections,
     pub(super) handovers: Receiver<Handover>,
     pub(super) shared: Arc<Shared>,
     pub(super) clock: Clock,
@@ -56,26 +71,49 @@ impl Worker {
     }
 
     fn turn(&mut self) {
-        self.wait();
+        let ready = self.wait();
         let now = self.clock.now();
         self.shared.inboxes[self.number].bell.hush();
         for command in self.shared.inboxes[self.number].take() {
             self.shard.handle_command(command, now, &mut self.out);
         }
         for _ in 0..BATCH * BATCHES_PER_TURN {
-            let Ok(mut handover) = self.handovers.try_recv() else { break };
-            self.shard.handle_datagram(&mut handover.data, handover.path, now, &mut self.out);
+            match self.handovers.try_recv() {
+                Ok(Handover::Datagram { mut data, path }) => {
+                    self.shard.handle_datagram(&mut data, path, now, &mut self.out);
+                }
+                Ok(Handover::Connection { connection, mut check }) => {
+                    self.with_connections(now, |connections, turn| {
+                        connections.adopt(*connection, &mut check, turn);
+                    });
+                }
+                Err(_) => break,
+            }
         }
         for at in 0..self.sockets.len() {
             self.read(at, now);
         }
+        self.with_connections(now, |connections, turn| connections.turn(&ready, turn));
         self.shard.handle_time(now, &mut self.out);
         self.record(now);
-        self.flush();
+        self.flush(now);
     }
 
-    fn wait(&self) {
-        let wait_us = self.shard.next_time().since(self.clock.now()).max(0);
+    fn with_connections(&mut self, now: Micros, act: impl FnOnce(&mut Connections, &mut Turn<'_>)) {
+        let mut turn = Turn {
+            number: self.number,
+            shard: &mut self.shard,
+            shared: &self.shared,
+            now,
+            out: &mut self.out,
+        };
+        act(&mut self.connections, &mut turn);
+    }
+
+    fn wait(&self) -> Ready {
+        let due =
+            self.connections.next_time().map_or(self.shard.next_time(), |at| at.min(self.shard.next_time()));
+        let wait_us = due.since(self.clock.now()).max(0);
         let timeout = Timespec { tv_sec: wait_us / 1_000_000, tv_nsec: (wait_us % 1_000_000) * 1_000 };
         let bell = &self.shared.inboxes[self.number].bell;
         let mut fds: Vec<PollFd<'_>> = Vec::with_capacity(self.sockets.len() + 1);
@@ -83,22 +121,27 @@ impl Worker {
         for socket in &self.sockets {
             fds.push(PollFd::from_borrowed_fd(socket.fd(), PollFlags::IN));
         }
+        let first = fds.len();
+        self.connections.watch(&mut fds);
         // An interrupted wait is a short one.
-        let _ = poll(&mut fds, Some(&timeout));
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(count) if count > 0 => self.connections.ready(&fds[first..]),
+            _ => Ready::default(),
+        }
     }
 
     fn read(&mut self, at: usize, now: Micros) {
         for _ in 0..BATCHES_PER_TURN {
-            let count = match self.sockets[at].receive() {
-                Ok(count) => count,
+            let received = match self.sockets[at].receive() {
+                Ok(received) => received,
                 Err(_) => {
-                    self.shared.counters.receive_errors.fetch_add(1, Ordering::Relaxed);
+                    count(&self.shared.counters.receive_errors);
                     return;
                 }
             };
-            for datagram in 0..count {
+            for datagram in 0..received {
                 let Some((data, path)) = self.sockets[at].datagram(datagram) else {
-                    self.shared.counters.too_long.fetch_add(1, Ordering::Relaxed);
+                    count(&self.shared.counters.too_long);
                     continue;
                 };
                 if self.shared.inboxes.len() > 1
@@ -110,7 +153,7 @@ impl Worker {
                 }
                 self.shard.handle_datagram(data, path, now, &mut self.out);
             }
-            if count < BATCH {
+            if received < BATCH {
                 return;
             }
         }
@@ -124,7 +167,8 @@ impl Worker {
         }
     }
 
-    fn flush(&mut self) {
+    fn flush(&mut self, now: Micros) {
+        self.with_connections(now, |connections, turn| connections.flush(turn));
         let counters = &self.shared.counters;
         if !self.out.datagrams.is_empty() {
             for socket in &self.sockets {
@@ -145,10 +189,10 @@ impl Worker {
 
 /// To the shard that owns the peer. Where its queue is full the datagram is dropped, as a full socket would.
 fn hand_over(shared: &Shared, owner: usize, data: &[u8], path: Path) {
-    match shared.handovers[owner].try_send(Handover { data: data.to_vec(), path }) {
+    match shared.handovers[owner].try_send(Handover::Datagram { data: data.to_vec(), path }) {
         Ok(()) => shared.inboxes[owner].bell.ring(),
         Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-            shared.counters.handovers_dropped.fetch_add(1, Ordering::Relaxed);
+            count(&shared.counters.handovers_dropped);
         }
     }
 }

@@ -4,7 +4,7 @@ use super::{Shard, random_u32};
 use crate::command::{AddPeer, AddSlot, Command, CommandError, MAX_LAYERS, Publish, RestartIce};
 use crate::event::Event;
 use crate::output::{AddressChange, Output};
-use crate::peer::Peer;
+use crate::peer::{Peer, Stream};
 use crate::record::Record;
 use crate::slot::{Beginnings, Half};
 use crate::source::{Source, Subscriber};
@@ -89,20 +89,21 @@ impl Shard {
             return Err(CommandError::Mismatch);
         }
         let peer = &mut self.peers[owner];
-        if spec.layers.iter().filter_map(|layer| layer.ssrc).any(|ssrc| peer.streams.contains_key(&ssrc)) {
+        let id = spec.source;
+        let key = self.sources.vacant_key();
+        let mut streams: Vec<(u32, Stream)> = Vec::new();
+        for (layer, said) in (0..).zip(&spec.layers) {
+            let stream = |is_rtx| Stream { source: key, layer, is_rtx };
+            streams.extend(said.ssrc.map(|ssrc| (ssrc, stream(false))));
+            streams.extend(said.rtx_ssrc.map(|ssrc| (ssrc, stream(true))));
+        }
+        if streams.iter().any(|(ssrc, _)| peer.streams.contains_key(ssrc)) {
             return Err(CommandError::SsrcUsed);
         }
-        let id = spec.source;
-        let source = Source::new(spec, owner);
-        let ssrcs: Vec<_> = source.layers.iter().map(|layer| layer.ssrc).collect();
-        let key = self.sources.insert(source);
+        self.sources.insert(Source::new(spec, owner));
         self.source_keys.insert(id, key);
         peer.sources.push(key);
-        for (layer, ssrc) in (0..).zip(ssrcs) {
-            if let Some(ssrc) = ssrc {
-                peer.streams.insert(ssrc, (key, layer));
-            }
-        }
+        peer.streams.extend(streams);
         Ok(())
     }
 
@@ -123,8 +124,12 @@ impl Shard {
             return Err(CommandError::Mismatch);
         }
         let random = random_u32();
-        let begin =
-            Beginnings { sequence: random as u16, timestamp: random_u32(), picture: (random >> 16) as u16 };
+        let begin = Beginnings {
+            sequence: random as u16,
+            timestamp: random_u32(),
+            picture: (random >> 16) as u16,
+            rtx_sequence: random_u32() as u16,
+        };
         self.peers[key].add_half(Half::new(spec, begin))
     }
 
@@ -201,7 +206,7 @@ impl Shard {
         }
         if let Some(owner) = self.peers.get_mut(source.owner) {
             owner.sources.retain(|&other| other != key);
-            owner.streams.retain(|_, (other, _)| *other != key);
+            owner.streams.retain(|_, stream| stream.source != key);
             for ssrc in source.layers.iter().filter_map(|layer| layer.ssrc) {
                 owner.gate.forget(ssrc);
             }
@@ -225,9 +230,10 @@ impl Shard {
             self.by_ufrag.remove(ufrag);
         }
         for path in gone.ice.paths() {
-            if self.by_address.get(&path.remote) == Some(&key) {
-                self.by_address.remove(&path.remote);
-                out.addresses.push(AddressChange::Forgotten(path.remote));
+            let origin = path.origin();
+            if self.by_origin.get(&origin) == Some(&key) {
+                self.by_origin.remove(&origin);
+                out.addresses.push(AddressChange::Forgotten(origin));
             }
         }
         Ok(())

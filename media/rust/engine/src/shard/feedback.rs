@@ -15,9 +15,9 @@ impl Shard {
             match packet {
                 Packet::SenderReport { ssrc, ntp, rtp_timestamp, blocks, .. } => {
                     self.on_sender_report(key, ssrc, ntp, rtp_timestamp, now);
-                    self.on_blocks(key, blocks);
+                    self.on_blocks(key, blocks, now);
                 }
-                Packet::ReceiverReport { blocks, .. } => self.on_blocks(key, blocks),
+                Packet::ReceiverReport { blocks, .. } => self.on_blocks(key, blocks, now),
                 Packet::PictureLossIndication { media, .. } => {
                     self.on_key_frame_request(key, media, now, out)
                 }
@@ -26,9 +26,10 @@ impl Shard {
                         self.on_key_frame_request(key, ssrc, now, out);
                     }
                 }
+                Packet::Nack { media, lost, .. } => self.on_nack(key, media, lost, now, out),
                 Packet::Remb { bitrate, .. } => self.peers[key].counters.remb = bitrate,
-                // Descriptions and goodbyes tell nothing that signalling does not; NACK and transport feedback
-                // are not in the answer, so a peer that sends them is left unheard.
+                // Descriptions and goodbyes tell nothing that signalling does not; transport feedback is not in
+                // the answer, so a peer that sends it is left unheard.
                 _ => {}
             }
         }
@@ -36,18 +37,23 @@ impl Shard {
 
     fn on_sender_report(&mut self, key: usize, ssrc: u32, ntp: u64, rtp_timestamp: u32, now: Micros) {
         let peer = &mut self.peers[key];
-        let Some(&(source, layer)) = peer.streams.get(&ssrc) else { return };
-        let layer = &mut self.sources[source].layers[usize::from(layer)];
+        let Some(stream) = peer.streams.get(&ssrc).filter(|stream| !stream.is_rtx) else { return };
+        let layer = &mut self.sources[stream.source].layers[usize::from(stream.layer)];
         layer.stats.on_sender_report(ntp, now);
         let timestamp = layer.timestamps.peek(rtp_timestamp);
         layer.clock.on_report(&mut peer.clock, ntp, timestamp);
     }
 
-    fn on_blocks(&mut self, key: usize, blocks: rtcp::ReportBlocks<'_>) {
+    fn on_blocks(&mut self, key: usize, blocks: rtcp::ReportBlocks<'_>, now: Micros) {
+        let ntp = (now.to_ntp(self.epoch) >> 16) as u32;
         let peer = &mut self.peers[key];
         for block in blocks {
-            if let Some(half) = peer.half_of_ssrc(block.ssrc) {
-                peer.halves[half].on_report(&block);
+            let Some(half) = peer.half_of_ssrc(block.ssrc) else { continue };
+            peer.halves[half].on_report(&block);
+            // RFC 3550 section 6.4.1, in 1/65536 s; a report that answers none of ours has no time in it.
+            let round_trip = ntp.wrapping_sub(block.last_sr).wrapping_sub(block.delay_since_last_sr);
+            if block.last_sr != 0 && round_trip < 2 << 16 {
+                peer.measured((i64::from(round_trip) * Micros::SECOND) >> 16);
             }
         }
     }

@@ -3,14 +3,48 @@
 use super::Shard;
 use crate::event::Event;
 use crate::output::Output;
+use crate::peer::Stream;
 use crate::slot::{Forwarded, Incoming};
 use crate::source::Subscriber;
 use crate::time::Micros;
-use crate::types::{Codec, Feed, LayerIndex};
+use crate::types::{Codec, Feed, Media};
 use crate::wire::rtp::Header;
-use crate::wire::vp8::Descriptor;
+use crate::wire::vp8::{Descriptor, Vp8Error};
+use crate::wire::{h264, rtx};
+use std::ops::Range;
+
+/// A packet of a layer on its way in.
+struct Arrival {
+    /// Extended sequence number in the layer's own stream.
+    index: u64,
+    /// Where the original payload lies in the packet.
+    payload: Range<usize>,
+    /// It came as a retransmission.
+    is_repair: bool,
+}
+
+/// What forwarding must know of a payload.
+struct Understood {
+    vp8: Option<Descriptor>,
+    begins_key_frame: bool,
+}
+
+impl Understood {
+    fn of(codec: Codec, payload: &[u8]) -> Result<Self, Vp8Error> {
+        Ok(match codec {
+            Codec::Opus => Self { vp8: None, begins_key_frame: false },
+            Codec::H264 => Self { vp8: None, begins_key_frame: h264::begins_key_frame(payload) },
+            Codec::Vp8 => {
+                let descriptor = Descriptor::parse(payload)?;
+                let begins_key_frame = descriptor.is_key_frame(payload);
+                Self { vp8: Some(descriptor), begins_key_frame }
+            }
+        })
+    }
+}
 
 impl Shard {
+    /// An authenticated RTP packet; `index` is its extended sequence number.
     pub(super) fn on_rtp(
         &mut self,
         key: usize,
@@ -20,60 +54,131 @@ impl Shard {
         now: Micros,
         out: &mut Output,
     ) {
-        let (Some((source_key, layer_index)), Ok(payload)) =
-            (self.find_stream(key, header, packet), header.payload(packet))
+        self.peers[key].media_at = Some(now);
+        let (Some(stream), Ok(payload)) = (self.find_stream(key, header, packet), header.payload(packet))
         else {
             self.peers[key].counters.unexpected += 1;
             return;
         };
-        let peer = &mut self.peers[key];
-        let source = &mut self.sources[source_key];
-        let feed = Feed { source: source.id(), layer: layer_index };
-        let rate = source.spec.clock_rate;
-        let codec = source.spec.codec;
-        let level_extension = source.spec.level_extension;
-        let layer = &mut source.layers[usize::from(layer_index)];
+        let arrival = if stream.is_rtx {
+            let layer = &self.sources[stream.source].layers[usize::from(stream.layer)];
+            // Without payload it only probes the line; before the first packet it repairs nothing.
+            let Some((sequence, original)) = rtx::original(&packet[payload.clone()]) else { return };
+            let Some(index) = layer.index_of(sequence) else { return };
+            Arrival { index, payload: payload.end - original.len()..payload.end, is_repair: true }
+        } else {
+            Arrival { index, payload, is_repair: false }
+        };
+        self.take_in(key, stream, header, packet, arrival, now, out);
+    }
 
+    /// A packet of a layer, which came by itself or as a retransmission.
+    #[allow(clippy::too_many_arguments, reason = "one call; a struct for it would only rename the arguments")]
+    fn take_in(
+        &mut self,
+        key: usize,
+        stream: Stream,
+        header: &Header,
+        packet: &[u8],
+        arrival: Arrival,
+        now: Micros,
+        out: &mut Output,
+    ) {
+        let Arrival { index, payload, is_repair } = arrival;
+        let peer = &mut self.peers[key];
+        let source = &mut self.sources[stream.source];
+        let feed = Feed { source: source.id(), layer: stream.layer };
+        let spec = &source.spec;
+        let layer = &mut source.layers[usize::from(stream.layer)];
+        if !layer.is_first(index) {
+            return;
+        }
         let timestamp = layer.timestamps.unwrap(header.timestamp);
-        layer.stats.on_packet(index, timestamp, rate, payload.len(), now);
-        layer.clock.on_packet(&mut peer.clock, timestamp, now);
+        if !is_repair {
+            // What was repaired is lost all the same: reports and clocks are about the line.
+            layer.stats.on_packet(index, timestamp, spec.clock_rate, payload.len(), now);
+            layer.clock.on_packet(&mut peer.clock, timestamp, now);
+        }
         layer.heard_at = Some(now);
         if !layer.live {
             layer.live = true;
             peer.receiver_report_now = true;
             out.events.push(Event::SourceLive { peer: peer.id, source: feed.source, layer: feed.layer });
         }
+        let mut ask = false;
+        if spec.nack {
+            let noticed = layer.missing.on_packet(index, now);
+            if let Some(round_trip_us) = noticed.round_trip_us {
+                peer.measured(round_trip_us);
+            }
+            if let (true, Some(ssrc)) = (noticed.hopeless > 0 && spec.media == Media::Video, layer.ssrc) {
+                peer.gate.want(ssrc);
+            }
+            ask = noticed.ask;
+        }
+        self.play(
+            key,
+            stream,
+            feed,
+            header,
+            packet,
+            Arrival { index, payload, is_repair },
+            timestamp,
+            now,
+            out,
+        );
+        if ask {
+            self.begin_repair(key, now, out);
+        }
+    }
+
+    /// To the halves that play it.
+    #[allow(clippy::too_many_arguments, reason = "one call; a struct for it would only rename the arguments")]
+    fn play(
+        &mut self,
+        key: usize,
+        stream: Stream,
+        feed: Feed,
+        header: &Header,
+        packet: &[u8],
+        arrival: Arrival,
+        timestamp: i64,
+        now: Micros,
+        out: &mut Output,
+    ) {
+        let Arrival { index, payload, .. } = arrival;
+        let place = usize::from(stream.layer);
+        let source = &mut self.sources[stream.source];
         if payload.is_empty() {
-            let subscribers = std::mem::take(&mut layer.subscribers);
+            let subscribers = std::mem::take(&mut source.layers[place].subscribers);
             for subscriber in &subscribers {
                 self.peers[subscriber.peer].halves[subscriber.half].skip(feed, index);
             }
-            self.sources[source_key].layers[usize::from(layer_index)].subscribers = subscribers;
-            self.record_padding(source_key, layer_index, header, index, timestamp, now, out);
+            self.sources[stream.source].layers[place].subscribers = subscribers;
+            self.record_padding(stream.source, stream.layer, header, index, timestamp, now, out);
             return;
         }
-        let vp8 = match codec {
-            Codec::Opus | Codec::H264 => None,
-            Codec::Vp8 => match Descriptor::parse(&packet[payload.clone()]) {
-                Ok(descriptor) => Some(descriptor),
-                Err(_) => {
-                    peer.counters.unexpected += 1;
-                    return;
-                }
-            },
+        let octets = &packet[payload.clone()];
+        let Ok(understood) = Understood::of(source.spec.codec, octets) else {
+            self.peers[key].counters.unexpected += 1;
+            return;
         };
-        let begins_key_frame =
-            vp8.as_ref().is_some_and(|descriptor| descriptor.is_key_frame(&packet[payload.clone()]));
-        if begins_key_frame {
-            peer.gate.arrived(header.ssrc);
-        }
-        let level = level_extension.and_then(|id| {
+        let level = source.spec.level_extension.and_then(|id| {
             header
                 .extensions(packet)
                 .find(|(found, value)| *found == id && !value.is_empty())
                 .map(|(_, value)| value[0])
         });
-        let captured = layer.clock.capture_time(&peer.clock, timestamp, now);
+        let is_picture = source.spec.media == Media::Video;
+        let layer = &mut source.layers[place];
+        let ssrc = layer.ssrc.unwrap_or(header.ssrc);
+        if understood.begins_key_frame {
+            self.peers[key].gate.arrived(ssrc);
+        }
+        let captured = layer.clock.capture_time(&self.peers[key].clock, timestamp, now);
+        if is_picture {
+            layer.cache.put(index, timestamp, captured, header.marker, octets, now);
+        }
         let incoming = Incoming {
             packet,
             payload,
@@ -82,12 +187,12 @@ impl Shard {
             timestamp,
             captured,
             level,
-            codec,
-            vp8,
-            begins_key_frame,
+            codec: source.spec.codec,
+            vp8: understood.vp8,
+            begins_key_frame: understood.begins_key_frame,
         };
-        self.record_packet(source_key, layer_index, header.ssrc, &incoming, now, out);
-        self.fan_out(key, source_key, feed, header.ssrc, &incoming, now, out);
+        self.record_packet(stream.source, stream.layer, ssrc, &incoming, now, out);
+        self.fan_out(key, stream.source, feed, ssrc, &incoming, now, out);
     }
 
     #[allow(clippy::too_many_arguments, reason = "one call; a struct for it would only rename the arguments")]
@@ -105,6 +210,7 @@ impl Shard {
         // Lent for the loop: halves belong to other peers, and none of them touches this list.
         let mut subscribers = std::mem::take(&mut self.sources[source_key].layers[place].subscribers);
         let mut left: Vec<(Feed, Subscriber)> = Vec::new();
+        let mut begun: Vec<Subscriber> = Vec::new();
         let mut key_frame_wanted = false;
         subscribers.retain(|&me| {
             let peer = &mut self.peers[me.peer];
@@ -112,7 +218,10 @@ impl Shard {
             let (Some(srtp), Some(path)) = (peer.srtp.as_mut(), peer.ice.path()) else { return true };
             let before = half.playing();
             match half.forward(feed, incoming, &mut srtp.outbound, path, out, now) {
-                Ok(Forwarded::Sent) => self.counters.forwarded += 1,
+                Ok(Forwarded::Sent) => {
+                    self.counters.forwarded += 1;
+                    peer.budget.earn(incoming.payload.len());
+                }
                 Ok(Forwarded::Switched) => {
                     self.counters.forwarded += 1;
                     let spec = &half.spec;
@@ -126,6 +235,7 @@ impl Shard {
                     if let Some(before) = before {
                         left.push((before, me));
                     }
+                    begun.push(me);
                 }
                 Ok(Forwarded::NotNow) => key_frame_wanted |= half.waits_for_key_frame(feed),
                 Err(_) => self.counters.refused += 1,
@@ -136,10 +246,50 @@ impl Shard {
         for (feed, me) in left {
             self.unsubscribe(feed, me);
         }
+        for me in begun {
+            self.catch_up(me, source_key, feed, incoming.index, now, out);
+        }
         if key_frame_wanted {
             self.peers[publisher].gate.want(ssrc);
         }
         self.send_switch_reports(source_key, place, now, out);
+    }
+
+    /// A picture began with a packet that was late: those that came before it belong behind it.
+    fn catch_up(
+        &mut self,
+        me: Subscriber,
+        source_key: usize,
+        feed: Feed,
+        begun_at: u64,
+        now: Micros,
+        out: &mut Output,
+    ) {
+        let source = &self.sources[source_key];
+        let layer = &source.layers[usize::from(feed.layer)];
+        let Some(highest) = layer.highest().filter(|&highest| highest > begun_at) else { return };
+        let peer = &mut self.peers[me.peer];
+        let (Some(srtp), Some(path)) = (peer.srtp.as_mut(), peer.ice.path()) else { return };
+        for packet in layer.cache.range(begun_at + 1..highest + 1, now) {
+            let Ok(understood) = Understood::of(source.spec.codec, &packet.payload) else { continue };
+            let incoming = Incoming {
+                packet: &packet.payload,
+                payload: 0..packet.payload.len(),
+                marker: packet.marker,
+                index: packet.index,
+                timestamp: packet.timestamp,
+                captured: packet.captured,
+                level: None,
+                codec: source.spec.codec,
+                vp8: understood.vp8,
+                begins_key_frame: understood.begins_key_frame,
+            };
+            match peer.halves[me.half].forward(feed, &incoming, &mut srtp.outbound, path, out, now) {
+                Ok(Forwarded::NotNow) => {}
+                Ok(_) => self.counters.forwarded += 1,
+                Err(_) => self.counters.refused += 1,
+            }
+        }
     }
 
     /// A sender report goes out at once after a switch, so that the receiver can put picture and voice together.
@@ -150,57 +300,5 @@ impl Shard {
                 self.send_sender_reports(me.peer, now, true, out);
             }
         }
-    }
-
-    /// Which layer a packet belongs to: by its SSRC, else by what its extensions say, which is then remembered
-    /// (RFC 8843 section 9.2, RFC 8853). An SSRC that says nothing and was not announced is not accepted.
-    fn find_stream(&mut self, key: usize, header: &Header, packet: &[u8]) -> Option<(usize, LayerIndex)> {
-        if let Some(&(source, layer)) = self.peers[key].streams.get(&header.ssrc) {
-            return (self.sources[source].spec.payload_type == header.payload_type)
-                .then_some((source, layer));
-        }
-        let peer = &self.peers[key];
-        let value_of = |id: Option<u8>| {
-            id.and_then(|id| {
-                header.extensions(packet).find(|(found, _)| *found == id).map(|(_, value)| value)
-            })
-        };
-        let mut found = None;
-        for &source_key in &peer.sources {
-            let source = &self.sources[source_key];
-            if source.spec.payload_type != header.payload_type
-                || value_of(source.spec.mid_extension) != Some(source.spec.mid.as_bytes())
-            {
-                continue;
-            }
-            if let Some(layer) = source.layer_of_rid(value_of(source.spec.rid_extension)) {
-                found = Some((source_key, layer));
-                break;
-            }
-        }
-        let (source_key, layer) = found?;
-        self.bind_stream(key, source_key, layer, header.ssrc);
-        Some((source_key, layer))
-    }
-
-    fn bind_stream(&mut self, key: usize, source_key: usize, layer: LayerIndex, ssrc: u32) {
-        let source = &mut self.sources[source_key];
-        let rate = source.spec.clock_rate;
-        let feed = Feed { source: source.id(), layer };
-        let state = &mut source.layers[usize::from(layer)];
-        if let Some(before) = state.ssrc.replace(ssrc) {
-            // The publisher began another RTP stream for this layer; halves that play it begin anew.
-            state.restart(rate);
-            if let Some(tap) = source.tap.as_mut() {
-                tap.begin_again(layer);
-            }
-            for subscriber in state.subscribers.clone() {
-                self.peers[subscriber.peer].halves[subscriber.half].begin_again(feed);
-            }
-            let peer = &mut self.peers[key];
-            peer.streams.remove(&before);
-            peer.gate.forget(before);
-        }
-        self.peers[key].streams.insert(ssrc, (source_key, layer));
     }
 }

@@ -3,7 +3,7 @@
 use super::Shard;
 use crate::event::Event;
 use crate::ice::CheckRefused;
-use crate::output::{AddressChange, Output, Path};
+use crate::output::{AddressChange, ConnectionId, Origin, Output, Path};
 use crate::srtp::SrtpError;
 use crate::time::Micros;
 use crate::wire::demux::{self, Packet};
@@ -18,7 +18,7 @@ impl Shard {
             Packet::Stun => self.on_stun(datagram, path, now, out),
             Packet::Unknown => self.counters.unknown += 1,
             kind => {
-                let Some(&key) = self.by_address.get(&path.remote) else {
+                let Some(&key) = self.by_origin.get(&path.origin()) else {
                     self.counters.unmatched += 1;
                     return;
                 };
@@ -66,22 +66,40 @@ impl Shard {
 
     /// The newest authenticated check decides whose an address is: a reloaded page may get its old port again.
     fn learn_address(&mut self, key: usize, path: Path, out: &mut Output) {
-        match self.by_address.insert(path.remote, key) {
+        let origin = path.origin();
+        match self.by_origin.insert(origin, key) {
             Some(before) if before == key => {}
             Some(before) => {
                 if let Some(other) = self.peers.get_mut(before) {
-                    other.ice.forget(path);
+                    other.ice.forget(origin);
                 }
             }
-            None => out.addresses.push(AddressChange::Learnt(path.remote)),
+            None => out.addresses.push(AddressChange::Learnt(origin)),
         }
     }
 
     fn forget_address(&mut self, key: usize, path: Path, out: &mut Output) {
-        let still_used = self.peers[key].ice.paths().any(|other| other.remote == path.remote);
-        if !still_used && self.by_address.get(&path.remote) == Some(&key) {
-            self.by_address.remove(&path.remote);
-            out.addresses.push(AddressChange::Forgotten(path.remote));
+        let origin = path.origin();
+        let still_used = self.peers[key].ice.paths().any(|other| other.origin() == origin);
+        if !still_used && self.by_origin.get(&origin) == Some(&key) {
+            self.by_origin.remove(&origin);
+            out.addresses.push(AddressChange::Forgotten(origin));
+        }
+    }
+
+    /// Whether an authenticated check has made the connection a peer's.
+    #[must_use]
+    pub fn knows_connection(&self, connection: ConnectionId) -> bool {
+        self.by_origin.contains_key(&Origin::Tcp(connection))
+    }
+
+    /// The connection is closed. Its peer goes on over another pair, where it has one.
+    pub fn connection_closed(&mut self, connection: ConnectionId) {
+        let origin = Origin::Tcp(connection);
+        if let Some(key) = self.by_origin.remove(&origin)
+            && let Some(peer) = self.peers.get_mut(key)
+        {
+            peer.ice.forget(origin);
         }
     }
 

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! command ---> commands.rs --+
-//! datagram --> ingress.rs ---+--> peers, sources --> forward.rs --> Output
+//! datagram --> ingress.rs ---+--> peers, sources --> streams.rs, forward.rs, repair.rs --> Output
 //! time ------> reports.rs ---+
 //! ```
 
@@ -12,12 +12,14 @@ mod feedback;
 mod forward;
 mod ingress;
 mod recording;
+mod repair;
 mod reports;
 mod stats;
+mod streams;
 
 use crate::command::CommandError;
 use crate::event::Event;
-use crate::output::{Output, Path};
+use crate::output::{Origin, Output, Path};
 use crate::peer::Peer;
 use crate::source::Source;
 use crate::time::{Micros, NtpEpoch};
@@ -25,7 +27,6 @@ use crate::types::{PeerId, SourceId};
 use aws_lc_rs::rand;
 use slab::Slab;
 use std::collections::HashMap;
-use std::net::SocketAddr;
 
 pub use commands::MAX_PEERS;
 pub(crate) use ingress::local_ufrag;
@@ -43,11 +44,14 @@ pub struct Shard {
     peer_keys: HashMap<PeerId, usize>,
     source_keys: HashMap<SourceId, usize>,
     by_ufrag: HashMap<String, usize>,
-    by_address: HashMap<SocketAddr, usize>,
+    by_origin: HashMap<Origin, usize>,
     counters: ShardCounters,
     tick_at: Micros,
     /// Recordings begun so far.
     recordings: u64,
+    /// Peers of whose sources something is missing; each once.
+    repairing: Vec<usize>,
+    repair_at: Micros,
     /// Lent to a compound packet that is being written; kept for its memory.
     scratch: Vec<u8>,
 }
@@ -64,10 +68,12 @@ impl Shard {
             peer_keys: HashMap::new(),
             source_keys: HashMap::new(),
             by_ufrag: HashMap::new(),
-            by_address: HashMap::new(),
+            by_origin: HashMap::new(),
             counters: ShardCounters::default(),
             tick_at: Micros(0),
             recordings: 0,
+            repairing: Vec::new(),
+            repair_at: Micros(0),
             scratch: Vec::new(),
         }
     }

@@ -23,11 +23,14 @@ impl Shard {
     /// When [`Self::handle_time`] wants to be called.
     #[must_use]
     pub fn next_time(&self) -> Micros {
-        self.tick_at
+        if self.repairing.is_empty() { self.tick_at } else { self.tick_at.min(self.repair_at) }
     }
 
     /// Do what is due.
     pub fn handle_time(&mut self, now: Micros, out: &mut Output) {
+        if !self.repairing.is_empty() && now >= self.repair_at {
+            self.repair(now, out);
+        }
         if now < self.tick_at {
             return;
         }
@@ -41,6 +44,11 @@ impl Shard {
 
     fn tick_peer(&mut self, key: usize, now: Micros, out: &mut Output) {
         let peer = &mut self.peers[key];
+        let quiet = peer.is_quiet(now);
+        if quiet != peer.quiet {
+            peer.quiet = quiet;
+            out.events.push(Event::PeerQuiet { peer: peer.id, quiet });
+        }
         if !peer.silent && now.since(peer.heard_at) > CONSENT_US {
             peer.silent = true;
             out.events.push(Event::PeerSilent { peer: peer.id });

@@ -37,11 +37,17 @@ struct ShardStats {
 struct PeerStats {
     peer: u64,
     remote: Option<String>,
+    /// `udp` or `tcp`.
+    transport: Option<&'static str>,
     silent_ms: i64,
     unauthenticated: u64,
     replayed: u64,
     unexpected: u64,
     checks_refused: u64,
+    round_trip_ms: i64,
+    nacked: u64,
+    resent: u64,
+    not_resent: u64,
     key_frames_wanted: u64,
     key_frame_requests_sent: u64,
     remb: u64,
@@ -58,6 +64,9 @@ struct SourceStats {
     packets: u64,
     octets: u64,
     lost: i64,
+    asked_again: u64,
+    repaired: u64,
+    given_up: u64,
     subscribers: usize,
 }
 
@@ -104,6 +113,9 @@ impl Shard {
                     packets: layer.stats.received(),
                     octets: layer.stats.octets,
                     lost: layer.stats.lost(),
+                    asked_again: layer.missing.asked,
+                    repaired: layer.missing.repaired,
+                    given_up: layer.missing.given_up,
                     subscribers: layer.subscribers.len(),
                 });
             }
@@ -130,11 +142,16 @@ impl Shard {
         PeerStats {
             peer: peer.id,
             remote: peer.ice.path().map(|path| path.remote.to_string()),
+            transport: peer.ice.path().map(|path| path.transport()),
             silent_ms: now.since(peer.heard_at) / 1_000,
             unauthenticated: peer.counters.unauthenticated,
             replayed: peer.counters.replayed,
             unexpected: peer.counters.unexpected,
             checks_refused: peer.counters.checks_refused,
+            round_trip_ms: peer.round_trip_us() / 1_000,
+            nacked: peer.counters.nacked,
+            resent: peer.counters.resent,
+            not_resent: peer.counters.not_resent,
             key_frames_wanted: peer.gate.wanted,
             key_frame_requests_sent: peer.gate.sent,
             remb: peer.counters.remb,

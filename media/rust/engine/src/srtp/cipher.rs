@@ -2,8 +2,13 @@
 
 use std::fmt::Debug;
 
+use super::cm::AesCmHmacSha1;
 use super::gcm::AeadAes128Gcm;
-use super::{AEAD_AES_128_GCM, SrtpError};
+use super::{AEAD_AES_128_GCM, AES128_CM_HMAC_SHA1_80, SrtpError};
+
+/// The word with the index of an SRTCP packet: the E flag and 31 bits of index (RFC 3711 section 3.4).
+pub(super) const RTCP_WORD_LEN: usize = 4;
+const ENCRYPTED: u32 = 1 << 31;
 
 /// Session keys of one direction, and how packets look under them. Knows no state: the caller vouches that no
 /// index of an SSRC is sealed twice.
@@ -44,6 +49,18 @@ pub(super) trait Cipher: Debug + Send + Sync {
 pub(super) fn new(profile: u16, master_key: &[u8], master_salt: &[u8]) -> Result<Box<dyn Cipher>, SrtpError> {
     match profile {
         AEAD_AES_128_GCM => Ok(Box::new(AeadAes128Gcm::derive(master_key, master_salt)?)),
+        AES128_CM_HMAC_SHA1_80 => Ok(Box::new(AesCmHmacSha1::derive(master_key, master_salt)?)),
         _ => Err(SrtpError::UnknownProfile),
     }
+}
+
+/// The word for an encrypted packet of this index.
+pub(super) fn rtcp_word(index: u32) -> [u8; RTCP_WORD_LEN] {
+    (ENCRYPTED | index).to_be_bytes()
+}
+
+/// The index in the word; Unencrypted where the E flag is not set, which DTLS-SRTP never negotiates.
+pub(super) fn index_of_rtcp_word(word: [u8; RTCP_WORD_LEN]) -> Result<u32, SrtpError> {
+    let word = u32::from_be_bytes(word);
+    if word & ENCRYPTED == 0 { Err(SrtpError::Unencrypted) } else { Ok(word & !ENCRYPTED) }
 }

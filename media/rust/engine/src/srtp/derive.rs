@@ -17,8 +17,10 @@ const LABEL_AT: usize = 7;
 #[repr(u8)]
 pub(super) enum Label {
     RtpKey = 0,
+    RtpAuthentication = 1,
     RtpSalt = 2,
     RtcpKey = 3,
+    RtcpAuthentication = 4,
     RtcpSalt = 5,
 }
 
@@ -47,13 +49,9 @@ impl KeyDerivation {
 
     /// The first `N` octets for `label`.
     pub(super) fn derive<const N: usize>(&self, label: Label) -> Result<[u8; N], SrtpError> {
-        self.derive_labelled(label as u8)
-    }
-
-    fn derive_labelled<const N: usize>(&self, label: u8) -> Result<[u8; N], SrtpError> {
         let mut block = [0; 16];
         for (at, (octet, salt)) in block.iter_mut().zip(self.salt).enumerate() {
-            *octet = if at == LABEL_AT { salt ^ label } else { salt };
+            *octet = if at == LABEL_AT { salt ^ label as u8 } else { salt };
         }
         // The key stream itself is wanted, so zeros are encrypted.
         let mut stream = [0; N];
@@ -82,8 +80,8 @@ mod tests {
         assert_eq!(key[..], hex("C61E7A93744F39EE10734AFE3FF7A087"));
         let salt: [u8; 14] = derivation.derive(Label::RtpSalt).expect("derived");
         assert_eq!(salt[..], hex("30CBBC08863D8C85D49DB34A9AE1"));
-        // The authentication key, label 1: 94 octets, so the counter runs on over six blocks.
-        let authentication: [u8; 94] = derivation.derive_labelled(1).expect("derived");
+        // The authentication key has 94 octets there, so the counter runs on over six blocks.
+        let authentication: [u8; 94] = derivation.derive(Label::RtpAuthentication).expect("derived");
         assert_eq!(
             authentication[..],
             hex("CEBE321F6FF7716B6FD4AB49AF256A156D38BAA48F0A0ACF3C34E2359E6CDBCE
@@ -95,7 +93,14 @@ mod tests {
     #[test]
     fn every_label_gives_another_key() {
         let derivation = rfc_3711();
-        let labels = [Label::RtpKey, Label::RtpSalt, Label::RtcpKey, Label::RtcpSalt];
+        let labels = [
+            Label::RtpKey,
+            Label::RtpAuthentication,
+            Label::RtpSalt,
+            Label::RtcpKey,
+            Label::RtcpAuthentication,
+            Label::RtcpSalt,
+        ];
         let keys: std::collections::HashSet<[u8; 16]> =
             labels.into_iter().map(|label| derivation.derive(label).expect("derived")).collect();
         assert_eq!(keys.len(), labels.len());

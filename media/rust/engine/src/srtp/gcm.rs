@@ -4,16 +4,13 @@ use std::fmt;
 
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
-use super::cipher::Cipher;
+use super::cipher::{Cipher, RTCP_WORD_LEN, index_of_rtcp_word, rtcp_word};
 use super::derive::{KeyDerivation, Label};
 use super::{RTCP_HEADER_LEN, SrtpError};
 
 const KEY_LEN: usize = 16;
 const SALT_LEN: usize = 12;
 const TAG_LEN: usize = 16;
-/// The last word of an SRTCP packet: the E flag and 31 bits of index.
-const RTCP_WORD_LEN: usize = 4;
-const ENCRYPTED: u32 = 1 << 31;
 
 /// A key schedule with the salt that its nonces are mixed with.
 struct Keyed {
@@ -122,7 +119,7 @@ impl Cipher for AeadAes128Gcm {
     fn seal_rtcp(&self, out: &mut Vec<u8>, start: usize, ssrc: u32, index: u32) -> Result<(), SrtpError> {
         let packet = out.get_mut(start..).ok_or(SrtpError::TooShort)?;
         let (header, body) = packet.split_at_mut_checked(RTCP_HEADER_LEN).ok_or(SrtpError::TooShort)?;
-        let word = (ENCRYPTED | index).to_be_bytes();
+        let word = rtcp_word(index);
         let tag = self.rtcp.seal(ssrc, u64::from(index), &rtcp_associated(header, word), body)?;
         out.extend_from_slice(tag.as_ref());
         out.extend_from_slice(&word);
@@ -130,12 +127,8 @@ impl Cipher for AeadAes128Gcm {
     }
 
     fn rtcp_index(&self, packet: &[u8]) -> Result<u32, SrtpError> {
-        let word = *packet.last_chunk::<RTCP_WORD_LEN>().ok_or(SrtpError::TooShort)?;
-        let word = u32::from_be_bytes(word);
-        if word & ENCRYPTED == 0 {
-            return Err(SrtpError::Unencrypted);
-        }
-        Ok(word & !ENCRYPTED)
+        // It is the last word, behind the tag.
+        index_of_rtcp_word(*packet.last_chunk().ok_or(SrtpError::TooShort)?)
     }
 
     fn open_rtcp(&self, packet: &mut [u8], ssrc: u32, index: u32) -> Result<usize, SrtpError> {

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::cipher::{self, Cipher};
-use super::window::{Standing, Window};
 use super::{MAX_RTP_INDEX, RTCP_HEADER_LEN, SrtpError};
+use crate::window::{Standing, Window};
 use crate::wire::rtp::Header;
 
 /// SSRCs kept per direction and kind of packet. A publisher of five sources in three layers with

@@ -1,4 +1,5 @@
-//! SRTP and SRTCP (RFC 3711) with AEAD_AES_128_GCM (RFC 7714), keyed by DTLS (RFC 5764).
+//! SRTP and SRTCP (RFC 3711), keyed by DTLS (RFC 5764): AEAD_AES_128_GCM (RFC 7714), and AES-CM with HMAC-SHA1
+//! for who has nothing better.
 //!
 //! ```text
 //!   master key, salt -> derive -> cipher (session keys; one implementation per protection profile)
@@ -10,11 +11,11 @@
 //! buffer has grown. State moves only for packets that were authenticated.
 
 mod cipher;
+mod cm;
 mod derive;
 mod gcm;
 mod inbound;
 mod outbound;
-mod window;
 
 use crate::wire::error_enum;
 
@@ -23,6 +24,8 @@ pub use outbound::Outbound;
 
 /// The DTLS-SRTP number of AEAD_AES_128_GCM (RFC 7714 section 14.2).
 pub const AEAD_AES_128_GCM: u16 = 0x0007;
+/// The DTLS-SRTP number of SRTP_AES128_CM_HMAC_SHA1_80 (RFC 5764 section 4.1.2).
+pub const AES128_CM_HMAC_SHA1_80: u16 = 0x0001;
 
 /// Fixed RTP header, and with it the least of an RTP packet.
 const RTP_HEADER_LEN: usize = 12;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::cipher::{self, Cipher};
 use super::inbound::rtcp_ssrc;
-use super::window::{Standing, Window};
 use super::{MAX_RTCP_INDEX, MAX_RTP_INDEX, RTP_HEADER_LEN, SrtpError};
+use crate::window::{Standing, Window};
 
 /// One peer's sending side.
 ///

@@ -1,5 +1,6 @@
 //! Vectors and their malformed twins; what the two sides do together stands in `streams`.
 
+mod cm;
 mod streams;
 
 use super::cipher::Cipher;
@@ -162,6 +163,9 @@ fn keys_of_another_length_or_profile_are_refused() {
         (AEAD_AES_128_GCM, 15, 12, SrtpError::BadKey),
         (AEAD_AES_128_GCM, 32, 12, SrtpError::BadKey),
         (AEAD_AES_128_GCM, 16, 14, SrtpError::BadKey),
+        (AES128_CM_HMAC_SHA1_80, 16, 12, SrtpError::BadKey),
+        (AES128_CM_HMAC_SHA1_80, 15, 14, SrtpError::BadKey),
+        (0x0002, 16, 14, SrtpError::UnknownProfile), // the tag of 32 bits
         (0x0008, 32, 12, SrtpError::UnknownProfile),
         (0, 16, 12, SrtpError::UnknownProfile),
     ] {

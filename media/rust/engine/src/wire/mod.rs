@@ -1,17 +1,21 @@
 //! What crosses the socket, read from and written to octets: no state of a peer, no clock, no crypto keys.
 //!
 //! ```text
-//!   datagram -> demux -> stun
-//!                     -> rtp  -> vp8 (payload descriptor)
-//!                     -> rtcp (compound, after SRTCP)
+//!   datagram ------------> demux -> stun
+//!   TCP octets -> framing ->     -> rtp  -> vp8 (payload descriptor), h264 (payload structures)
+//!                                        -> rtx (a repeated packet)
+//!                                -> rtcp (compound, after SRTCP)
 //! ```
 //!
 //! Every parser borrows, refuses what it cannot read with its own small error, and never panics: the octets
 //! are a stranger's until SRTP or MESSAGE-INTEGRITY has vouched for them, and sometimes after.
 
 pub mod demux;
+pub mod framing;
+pub mod h264;
 pub mod rtcp;
 pub mod rtp;
+pub mod rtx;
 pub mod stun;
 pub mod vp8;
 

@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub mod far;
+
 use luokkasilta_engine::command::{AddPeer, AddSlot, Command, LayerSpec, Payload, Publish, SetKeys};
 use luokkasilta_engine::event::Event;
 use luokkasilta_engine::output::{Output, Path};
@@ -93,6 +95,8 @@ pub struct Remote {
     pub peer: u64,
     pub path: Path,
     pub ufrag: String,
+    /// PRIORITY of its checks: tells its own candidates apart.
+    pub priority: u32,
     pub key: aws_lc_rs::hmac::Key,
     pub outbound: Outbound,
     pub inbound: Inbound,
@@ -132,12 +136,13 @@ impl Remote {
         let (theirs, ours) = (keys(peer, 1), keys(peer, 2));
         Self {
             peer,
-            path: Path {
-                socket: 0,
-                local: IpAddr::V4(Ipv4Addr::LOCALHOST),
-                remote: SocketAddr::from(([192, 0, 2, 1], 10_000 + peer as u16)),
-            },
+            path: Path::udp(
+                0,
+                IpAddr::V4(Ipv4Addr::LOCALHOST),
+                SocketAddr::from(([192, 0, 2, 1], 10_000 + peer as u16)),
+            ),
             ufrag,
+            priority: 1,
             key: stun::short_term_key(&pwd),
             outbound: Outbound::new(GCM, &theirs.0, &theirs.1).expect("keys"),
             inbound: Inbound::new(GCM, &ours.0, &ours.1).expect("keys"),
@@ -167,7 +172,11 @@ impl Remote {
         let username = format!("{}:far", self.ufrag);
         let mut request = Vec::new();
         let mut builder =
-            request_from(&mut request, self.transaction, username.as_bytes()).ice_controlling(7);
+            stun::Builder::new(&mut request, stun::Class::Request, stun::BINDING, [self.transaction; 12])
+                .username(username.as_bytes())
+                .expect("not too long")
+                .priority(self.priority)
+                .ice_controlling(7);
         if nominate {
             builder = builder.use_candidate();
         }
@@ -247,17 +256,33 @@ impl Remote {
     }
 
     pub fn publish_picture(&self, bench: &mut Bench, source: u64, ssrc: Option<u32>) {
+        self.publish_video(bench, source, ssrc, Codec::Vp8, None);
+    }
+
+    /// With NACK, and RTX on payload type 97 and the SSRC after.
+    pub fn publish_repairable_picture(&self, bench: &mut Bench, source: u64, ssrc: u32) {
+        self.publish_video(bench, source, Some(ssrc), Codec::Vp8, Some(ssrc + 1));
+    }
+
+    pub fn publish_video(
+        &self,
+        bench: &mut Bench,
+        source: u64,
+        ssrc: Option<u32>,
+        codec: Codec,
+        rtx_ssrc: Option<u32>,
+    ) {
         bench.command(Command::Publish(Publish {
             peer: self.peer,
             source,
             media: Media::Video,
-            codec: Codec::Vp8,
+            codec,
             mid: "0".to_owned(),
             payload_type: 96,
-            rtx_payload_type: None,
-            nack: false,
+            rtx_payload_type: rtx_ssrc.map(|_| 97),
+            nack: rtx_ssrc.is_some(),
             clock_rate: 90_000,
-            layers: vec![LayerSpec { rid: None, ssrc, rtx_ssrc: None }],
+            layers: vec![LayerSpec { rid: None, ssrc, rtx_ssrc }],
             mid_extension: Some(MID_EXTENSION),
             rid_extension: None,
             repaired_rid_extension: None,
@@ -266,6 +291,10 @@ impl Remote {
     }
 
     pub fn publish_voice(&self, bench: &mut Bench, source: u64, ssrc: Option<u32>) {
+        self.publish_audio(bench, source, ssrc, false);
+    }
+
+    pub fn publish_audio(&self, bench: &mut Bench, source: u64, ssrc: Option<u32>, nack: bool) {
         bench.command(Command::Publish(Publish {
             peer: self.peer,
             source,
@@ -274,7 +303,7 @@ impl Remote {
             mid: "1".to_owned(),
             payload_type: 111,
             rtx_payload_type: None,
-            nack: false,
+            nack,
             clock_rate: 48_000,
             layers: vec![LayerSpec { rid: None, ssrc, rtx_ssrc: None }],
             mid_extension: Some(MID_EXTENSION),
@@ -285,19 +314,37 @@ impl Remote {
     }
 
     pub fn add_pair(&self, bench: &mut Bench, slot: u16) {
+        self.add_pair_with(bench, slot, false);
+    }
+
+    /// A pair whose receiver asks again; retransmissions of its picture have payload type 121.
+    pub fn add_repairable_pair(&self, bench: &mut Bench, slot: u16) {
+        self.add_pair_with(bench, slot, true);
+    }
+
+    fn add_pair_with(&self, bench: &mut Bench, slot: u16, nack: bool) {
         for (media, codec, payload_type, clock_rate) in
             [(Media::Video, Codec::Vp8, 120, 90_000), (Media::Audio, Codec::Opus, 109, 48_000)]
         {
+            let picture = media == Media::Video;
+            let mut payloads = vec![Payload { codec, payload_type, rtx_payload_type: None }];
+            if picture {
+                payloads.push(Payload { codec: Codec::H264, payload_type: 122, rtx_payload_type: None });
+            }
+            if nack && picture {
+                payloads[0].rtx_payload_type = Some(121);
+                payloads[1].rtx_payload_type = Some(123);
+            }
             bench.command(Command::AddSlot(AddSlot {
                 peer: self.peer,
                 slot,
                 media,
-                payloads: vec![Payload { codec, payload_type, rtx_payload_type: None }],
+                payloads,
                 mid: format!("{slot}{}", media.name()),
                 clock_rate,
                 ssrc: slot_ssrc(slot, media),
-                rtx_ssrc: None,
-                nack: false,
+                rtx_ssrc: (nack && picture).then(|| rtx_ssrc(slot)),
+                nack,
                 mid_extension: Some(MID_EXTENSION),
                 level_extension: Some(LEVEL_EXTENSION),
                 send_time_extension: Some(SEND_TIME_EXTENSION),
@@ -321,6 +368,11 @@ pub fn request_from<'a>(out: &'a mut Vec<u8>, transaction: u8, username: &[u8]) 
 
 pub fn slot_ssrc(slot: u16, media: Media) -> u32 {
     1_000 + u32::from(slot) * 2 + u32::from(media == Media::Audio)
+}
+
+/// The SSRC of retransmissions of a slot's picture.
+pub fn rtx_ssrc(slot: u16) -> u32 {
+    5_000 + u32::from(slot)
 }
 
 fn keys(peer: u64, direction: u8) -> (Vec<u8>, Vec<u8>) {

@@ -8,6 +8,9 @@ use crate::wire::rtp::{FIXED_HEADER_LEN, HeaderFields, write_header};
 
 const SSRC: u32 = 0xcafe_babe;
 
+/// Every profile with the octets of its salt and of its tag.
+const PROFILES: [(u16, usize, usize); 2] = [(AEAD_AES_128_GCM, 12, 16), (AES128_CM_HMAC_SHA1_80, 14, 10)];
+
 fn pair() -> (Outbound, Inbound) {
     (Outbound::with_cipher(cipher(), 0), Inbound::with_cipher(cipher()))
 }
@@ -180,16 +183,17 @@ proptest! {
 
     #[test]
     fn what_is_protected_comes_back(
+        (profile, salt_len, tag_len) in prop::sample::select(PROFILES.to_vec()),
         key in any::<[u8; 16]>(),
-        salt in any::<[u8; 12]>(),
+        salt in any::<[u8; 14]>(),
         (ssrc, first) in any::<(u32, u16)>(),
         value in prop::collection::vec(any::<u8>(), 1..30),
         payload in prop::collection::vec(any::<u8>(), 0..1300),
         before in prop::collection::vec(any::<u8>(), 0..20),
         flipped in any::<prop::sample::Index>(),
     ) {
-        let mut outbound = Outbound::new(AEAD_AES_128_GCM, &key, &salt).expect("keys");
-        let mut inbound = Inbound::new(AEAD_AES_128_GCM, &key, &salt).expect("keys");
+        let mut outbound = Outbound::new(profile, &key, &salt[..salt_len]).expect("keys");
+        let mut inbound = Inbound::new(profile, &key, &salt[..salt_len]).expect("keys");
         let fields = HeaderFields { marker: true, payload_type: 96, sequence: first, timestamp: 9, ssrc };
         let mut out = before.clone();
         write_header(&mut out, &fields, &[(1, &value)]).expect("written");
@@ -199,7 +203,7 @@ proptest! {
         outbound.protect_rtp(&mut out, before.len(), header_len, ssrc, u64::from(first)).expect("protected");
         prop_assert_eq!(&out[..before.len()], &before[..]);
         let sealed = &out[before.len()..];
-        prop_assert_eq!(sealed.len(), whole.len() + 16);
+        prop_assert_eq!(sealed.len(), whole.len() + tag_len);
         prop_assert_eq!(&sealed[..header_len], &whole[..header_len]);
 
         let mut bad = sealed.to_vec();
@@ -239,8 +243,12 @@ proptest! {
     }
 
     #[test]
-    fn never_panics(mut packet in prop::collection::vec(any::<u8>(), 0..100), rtp in any::<bool>()) {
-        let mut inbound = Inbound::with_cipher(cipher());
+    fn never_panics(
+        (profile, salt_len, _) in prop::sample::select(PROFILES.to_vec()),
+        mut packet in prop::collection::vec(any::<u8>(), 0..100),
+        rtp in any::<bool>(),
+    ) {
+        let mut inbound = Inbound::new(profile, &KEY, &vec![1; salt_len]).expect("keys");
         if let Some(first) = packet.first_mut().filter(|_| rtp) {
             *first = *first & 0x3f | 0x80;
         }

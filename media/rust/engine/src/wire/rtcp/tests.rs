@@ -164,6 +164,57 @@ fn every_truncation_is_refused() {
 }
 
 #[test]
+fn nack_entries_expand_to_sequence_numbers() {
+    // RFC 4585 section 6.2.1: the id itself, then bit n (from the lowest) for id + n + 1, modulo 2^16.
+    for (entries, expected) in [
+        ("0005 0000", vec![5]),
+        ("0005 0001", vec![5, 6]),
+        ("0005 8000", vec![5, 21]),
+        ("0005 a005", vec![5, 6, 8, 19, 21]),
+        ("0005 ffff", (5..=21).collect()),
+        ("fffe 8007", vec![65534, 65535, 0, 1, 14]),
+        ("0014 0001 0005 0000", vec![20, 21, 5]), // in the order of the entries
+        ("0005 0001 0005 0001", vec![5, 6, 5, 6]), // and as often as they are said
+    ] {
+        let entries = hex(entries);
+        let words = 2 + entries.len() as u8 / 4;
+        let nack = [hex("81cd 00"), vec![words], hex("00000001 00000002"), entries].concat();
+        let Packet::Nack { sender: 1, media: 2, lost } = single(&nack) else { panic!("not a NACK") };
+        assert_eq!(lost.collect::<Vec<u16>>(), expected);
+    }
+}
+
+#[test]
+fn a_nack_asks_for_no_more_than_its_octets_can_say() {
+    // As long as a datagram can be, with every bit set: 17 numbers for each four octets, and then an end.
+    let entries = 65_508 / 4 - 3;
+    let words = (entries + 2) as u16;
+    let mut nack = [hex("81cd"), words.to_be_bytes().to_vec(), hex("00000001 00000002")].concat();
+    nack.resize(12 + entries * 4, 0xff);
+    let Packet::Nack { lost, .. } = single(&nack) else { panic!("not a NACK") };
+    assert_eq!(lost.count(), entries * 17);
+}
+
+#[test]
+fn a_written_nack_is_bounded_and_says_each_number_once() {
+    // Every second number of the whole space: 3,641 entries of nine numbers, in packets of at most 128 entries.
+    let lost: Vec<u16> = (0..=u16::MAX).step_by(2).collect();
+    let mut out = Vec::new();
+    write_nack(&mut out, 1, 2, &lost);
+    let mut read = Vec::new();
+    let mut rest = &out[..];
+    while !rest.is_empty() {
+        let len = 4 * (usize::from(u16::from_be_bytes([rest[2], rest[3]])) + 1);
+        assert!(len <= 12 + 4 * 128, "a packet of {len} octets");
+        let Packet::Nack { lost, .. } = single(&rest[..len]) else { panic!("not a NACK") };
+        read.extend(lost);
+        rest = &rest[len..];
+    }
+    assert_eq!(read, lost);
+    assert_eq!(out.len(), 3_641 * 4 + 3_641usize.div_ceil(128) * 12);
+}
+
+#[test]
 fn lists_longer_than_a_packet_go_on_in_the_next() {
     let mut out = Vec::new();
     let blocks: Vec<_> = (0..70).map(|ssrc| ReportBlock { ssrc, ..BLOCK }).collect();

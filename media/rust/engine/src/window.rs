@@ -4,12 +4,12 @@
 
 /// Indices remembered below the highest, it included. A second of a 1,000 packets/s stream: more than any
 /// retransmission is waited for.
-pub(super) const WINDOW: u64 = 1024;
+pub(crate) const WINDOW: u64 = 1024;
 const WORDS: usize = (WINDOW / 64) as usize;
 
 /// What is known of an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(crate) enum Standing {
     New,
     Seen,
     TooOld,
@@ -17,19 +17,19 @@ pub(super) enum Standing {
 
 /// Bit `index % WINDOW` stands for the index in the window that has this remainder.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Window {
+pub(crate) struct Window {
     highest: Option<u64>,
     bits: [u64; WORDS],
 }
 
 impl Window {
     /// The highest index marked.
-    pub(super) fn highest(&self) -> Option<u64> {
+    pub(crate) fn highest(&self) -> Option<u64> {
         self.highest
     }
 
     /// What is known of `index`; nothing changes.
-    pub(super) fn standing(&self, index: u64) -> Standing {
+    pub(crate) fn standing(&self, index: u64) -> Standing {
         match self.highest {
             Some(highest) if index <= highest => {
                 let (word, bit) = place(index);
@@ -46,7 +46,7 @@ impl Window {
     }
 
     /// Marks an index that is [`Standing::New`].
-    pub(super) fn mark(&mut self, index: u64) {
+    pub(crate) fn mark(&mut self, index: u64) {
         let passed = match self.highest {
             Some(highest) if index > highest => highest + 1..index,
             _ => 0..0,

@@ -1,0 +1,43 @@
+//! What the fuzz targets do with their input: read it, and hold what was read to what must be true of it.
+//!
+//! ```text
+//! fuzz_targets/*.rs (libFuzzer) --+
+//!                                 +--> TARGETS: one function each --> wire, srtp, ice, shard
+//! ../tests/corpus.rs (replay) ----+
+//!        corpus/<target>/  <-- seeds (bin/seeds.rs), and inputs that once found something
+//! ```
+//!
+//! A target panics where something is wrong, and is otherwise silent.
+
+mod engine;
+mod framing;
+mod payload;
+mod rtcp;
+mod rtp;
+pub mod seeds;
+mod srtp;
+mod stun;
+
+pub use engine::run as engine;
+pub use framing::framing;
+pub use payload::{h264, vp8};
+pub use rtcp::rtcp;
+pub use rtp::{extensions, rtp};
+pub use srtp::srtp_open;
+pub use stun::stun;
+
+/// A target: its input is whatever it is.
+pub type Target = fn(&[u8]);
+
+/// Every target by its name, which is also that of its corpus folder.
+pub const TARGETS: [(&str, Target); 9] = [
+    ("stun", stun),
+    ("rtp", rtp),
+    ("extensions", extensions),
+    ("rtcp", rtcp),
+    ("vp8", vp8),
+    ("h264", h264),
+    ("framing", framing),
+    ("srtp_open", srtp_open),
+    ("engine", engine),
+];

@@ -1,0 +1,19 @@
+//! Loss repair (RFC 4585, RFC 4588): what a publisher's packets leave missing is asked for again, and what a receiver
+//! misses is sent again, from caches that are bounded in time and octets.
+//!
+//! ```text
+//! publisher --gap--> lost::Missing --NACK--> publisher --RTX--> taken in like any packet
+//!                    cache::PacketCache (per layer of a picture, plain)
+//! receiver --NACK--> sent::SentPictures --> cache --RTX--> receiver      at most what resend::Budget gives
+//!                    sent::SentVoices (the very octets) --> receiver
+//! ```
+
+pub mod budget;
+pub mod cache;
+pub mod lost;
+pub mod sent;
+
+use crate::time::Micros;
+
+/// How long a packet is worth repairing: what comes later is not played any more.
+pub const WORTH_US: i64 = Micros::SECOND;

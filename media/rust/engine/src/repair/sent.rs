@@ -1,0 +1,167 @@
+//! What a half of a slot sent in the last second, by sequence number, for a receiver that asks again.
+
+use super::WORTH_US;
+use crate::time::Micros;
+use crate::types::Feed;
+
+/// Pictures' packets remembered; as many as a layer's cache holds.
+const PICTURES: usize = super::cache::PACKETS;
+/// Voices' packets remembered: a second and a quarter at 20 ms each.
+const VOICES: usize = 64;
+/// A packet is not sent again sooner than this after it was sent: the question crossed the answer.
+const PATIENCE_US: i64 = 10_000;
+/// Times that one packet is sent again.
+const MAX_RESENT: u8 = 10;
+
+/// When a packet left, and how often it left again.
+#[derive(Clone, Copy, Debug, Default)]
+struct Leaving {
+    first: Micros,
+    last: Micros,
+    again: u8,
+}
+
+impl Leaving {
+    fn new(now: Micros) -> Self {
+        Self { first: now, last: now, again: 0 }
+    }
+
+    /// Counts as sent again, if it may be.
+    fn again(&mut self, now: Micros) -> bool {
+        let may = now.since(self.first) <= WORTH_US
+            && self.again < MAX_RESENT
+            && (self.again == 0 || now.since(self.last) >= PATIENCE_US);
+        if may {
+            self.again += 1;
+            self.last = now;
+        }
+        may
+    }
+}
+
+/// How a packet of a picture was written, so that it can be written again as a retransmission.
+#[derive(Clone, Copy, Debug)]
+pub struct SentPicture {
+    /// The slot's extended sequence number.
+    pub slot_index: u64,
+    /// Where it came from.
+    pub feed: Feed,
+    /// Its extended sequence number there.
+    pub source_index: u64,
+    /// The slot's timestamp.
+    pub timestamp: u32,
+    /// The slot's picture id and TL0PICIDX.
+    pub numbers: Option<(u16, u8)>,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct SentPictures {
+    /// At `slot_index % PICTURES`.
+    places: Vec<Option<(SentPicture, Leaving)>>,
+    highest: u64,
+}
+
+impl SentPictures {
+    /// A packet left.
+    pub fn put(&mut self, sent: SentPicture, now: Micros) {
+        let place = (sent.slot_index % PICTURES as u64) as usize;
+        if self.places.len() <= place {
+            self.places.resize(place + 1, None);
+        }
+        self.highest = self.highest.max(sent.slot_index);
+        self.places[place] = Some((sent, Leaving::new(now)));
+    }
+
+    /// How the packet that the receiver misses was written, if it may be sent again; it counts as sent again.
+    pub fn again(&mut self, sequence: u16, now: Micros) -> Option<SentPicture> {
+        let index = below(self.highest, sequence)?;
+        let place = (index % PICTURES as u64) as usize;
+        let (sent, leaving) = self.places.get_mut(place)?.as_mut()?;
+        (sent.slot_index == index && leaving.again(now)).then_some(*sent)
+    }
+}
+
+/// Voices: the protected octets themselves. Without RTX a packet can only leave again as it was, because an SRTP
+/// index must never protect two texts.
+#[derive(Debug, Default)]
+pub struct SentVoices {
+    /// At `index % VOICES`.
+    places: Vec<(u64, Leaving, Vec<u8>)>,
+    highest: u64,
+}
+
+impl SentVoices {
+    /// A packet left.
+    pub fn put(&mut self, index: u64, protected: &[u8], now: Micros) {
+        let place = (index % VOICES as u64) as usize;
+        if self.places.len() <= place {
+            self.places.resize_with(place + 1, Default::default);
+        }
+        self.highest = self.highest.max(index);
+        let kept = &mut self.places[place];
+        kept.0 = index;
+        kept.1 = Leaving::new(now);
+        kept.2.clear();
+        kept.2.extend_from_slice(protected);
+    }
+
+    /// The packet that the receiver misses, if it may be sent again; it counts as sent again.
+    pub fn again(&mut self, sequence: u16, now: Micros) -> Option<&[u8]> {
+        let index = below(self.highest, sequence)?;
+        let (kept, leaving, octets) = self.places.get_mut((index % VOICES as u64) as usize)?;
+        (*kept == index && !octets.is_empty() && leaving.again(now)).then_some(octets)
+    }
+}
+
+/// The number at or below `highest` that ends in `sequence`.
+fn below(highest: u64, sequence: u16) -> Option<u64> {
+    highest.checked_sub(u64::from((highest as u16).wrapping_sub(sequence)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FEED: Feed = Feed { source: 1, layer: 0 };
+
+    fn picture(slot_index: u64) -> SentPicture {
+        SentPicture { slot_index, feed: FEED, source_index: slot_index + 7, timestamp: 9, numbers: None }
+    }
+
+    #[test]
+    fn a_picture_is_found_by_its_sequence_number_over_a_wrap() {
+        let mut sent = SentPictures::default();
+        for index in 65_500..65_600 {
+            sent.put(picture(index), Micros(0));
+        }
+        assert_eq!(sent.again(65_535, Micros(0)).expect("sent").source_index, 65_542);
+        assert_eq!(sent.again(3, Micros(0)).expect("sent").slot_index, 65_539);
+        assert!(sent.again(200, Micros(0)).is_none(), "not sent yet");
+    }
+
+    #[test]
+    fn the_same_question_twice_in_a_moment_is_one_question_and_no_packet_leaves_for_ever() {
+        let mut sent = SentPictures::default();
+        sent.put(picture(5), Micros(0));
+        assert!(sent.again(5, Micros(0)).is_some());
+        assert!(sent.again(5, Micros(PATIENCE_US - 1)).is_none());
+        let times = (1..100).filter(|n| sent.again(5, Micros(n * PATIENCE_US)).is_some()).count();
+        assert_eq!(times, usize::from(MAX_RESENT) - 1);
+        sent.put(picture(6), Micros(0));
+        assert!(sent.again(6, Micros(WORTH_US + 1)).is_none(), "too late to be played");
+    }
+
+    #[test]
+    fn a_voice_leaves_again_as_it_was() {
+        let mut sent = SentVoices::default();
+        for index in 0..100_u64 {
+            sent.put(index, &[index as u8; 3], Micros(0));
+        }
+        assert_eq!(sent.again(99, Micros(0)), Some(&[99; 3][..]));
+        assert_eq!(sent.again(36, Micros(0)), Some(&[36; 3][..]));
+        assert_eq!(sent.again(35, Micros(0)), None, "overwritten");
+        assert_eq!(sent.again(100, Micros(0)), None, "not sent yet");
+        assert_eq!(SentVoices::default().again(0, Micros(0)), None);
+    }
+}

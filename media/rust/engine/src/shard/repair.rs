@@ -1,0 +1,96 @@
+//! Loss repair on both sides: asking publishers for what is missing, answering receivers that miss something.
+
+use super::Shard;
+use crate::output::Output;
+use crate::time::Micros;
+use crate::types::Media;
+use crate::wire::rtcp;
+
+/// How often the shard looks whether something must be asked for again, while anything is missing.
+pub(super) const REPAIR_US: i64 = 10_000;
+/// Packets that one compound packet may ask for; a browser asks for far fewer at a time.
+const MAX_ASKED_AT_ONCE: usize = 512;
+
+impl Shard {
+    /// Ask the publisher for what is missing of its sources and due. False when nothing is missing any more.
+    pub(super) fn ask_again(&mut self, key: usize, now: Micros, out: &mut Output) -> bool {
+        let peer = &mut self.peers[key];
+        let round_trip_us = peer.round_trip_us();
+        let sender = peer.report_ssrc;
+        let mut is_waiting = false;
+        let mut ask = Vec::new();
+        for &source in &peer.sources {
+            let is_picture = self.sources[source].spec.media == Media::Video;
+            for layer in &mut self.sources[source].layers {
+                let Some(ssrc) = layer.ssrc.filter(|_| layer.missing.is_waiting()) else { continue };
+                let given_up = layer.missing.due(now, round_trip_us, &mut ask);
+                if given_up > 0 && is_picture && !layer.subscribers.is_empty() {
+                    peer.gate.want(ssrc);
+                }
+                if !ask.is_empty() {
+                    if self.scratch.is_empty() {
+                        rtcp::write_receiver_report(&mut self.scratch, sender, &[]);
+                    }
+                    rtcp::write_nack(&mut self.scratch, sender, ssrc, &ask);
+                    ask.clear();
+                }
+                is_waiting |= layer.missing.is_waiting();
+            }
+        }
+        self.send_rtcp(key, out);
+        is_waiting
+    }
+
+    /// A receiver misses packets of the half that sends `media`.
+    pub(super) fn on_nack(
+        &mut self,
+        key: usize,
+        media: u32,
+        lost: rtcp::LostSequences<'_>,
+        now: Micros,
+        out: &mut Output,
+    ) {
+        let peer = &mut self.peers[key];
+        let (Some(half), Some(path)) = (peer.half_of_ssrc(media), peer.ice.path()) else { return };
+        let Some(srtp) = peer.srtp.as_mut() else { return };
+        for sequence in lost.take(MAX_ASKED_AT_ONCE) {
+            peer.counters.nacked += 1;
+            let resent = peer.halves[half].resend(
+                sequence,
+                |feed, index| {
+                    let source = &self.sources[*self.source_keys.get(&feed.source)?];
+                    let layer = source.layers.get(usize::from(feed.layer))?;
+                    layer.cache.get(index, now).map(|packet| (source.spec.codec, packet))
+                },
+                &mut peer.budget,
+                &mut srtp.outbound,
+                path,
+                out,
+                now,
+            );
+            match resent {
+                Some(true) => peer.counters.resent += 1,
+                Some(false) => peer.counters.not_resent += 1,
+                None => {}
+            }
+        }
+    }
+
+    /// Look after all that is missing.
+    pub(super) fn repair(&mut self, now: Micros, out: &mut Output) {
+        let mut repairing = std::mem::take(&mut self.repairing);
+        repairing.retain(|&key| self.peers.contains(key) && self.ask_again(key, now, out));
+        self.repairing = repairing;
+        self.repair_at = now.plus(REPAIR_US);
+    }
+
+    /// Something of the peer is missing: ask now, and look again until it is there or given up.
+    pub(super) fn begin_repair(&mut self, key: usize, now: Micros, out: &mut Output) {
+        if self.ask_again(key, now, out) && !self.repairing.contains(&key) {
+            if self.repairing.is_empty() {
+                self.repair_at = now.plus(REPAIR_US);
+            }
+            self.repairing.push(key);
+        }
+    }
+}
