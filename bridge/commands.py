@@ -24,7 +24,7 @@ from bridge.demo import run_demo
 from bridge.errors import SetupError
 from bridge.lessons import IllegalTransitionError, Lesson, LessonStore, LessonTakenError, LessonUnknownError
 from bridge.lessons import new_lesson as lesson_of
-from bridge.program import Program, lessons_in, running, tokens_of
+from bridge.program import Program, lessons_in, make_playable, running, tokens_of
 from bridge.settings import read_settings
 from bridge.values import LessonId, LessonState, Role
 
@@ -129,7 +129,8 @@ async def _lesson_token(options: Namespace) -> int:
 
 
 def recording(options: Namespace) -> int:
-    raise SetupError("recording-unknown", f"nothing of lesson {options.id} was recorded")
+    _say(make_playable(options.data, options.id))
+    return 0
 
 
 def _config(options: Namespace) -> Config:
