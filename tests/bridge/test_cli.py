@@ -144,6 +144,15 @@ def test_an_unknown_lesson_is_one_line(tmp_path: Path) -> None:
         assert "(lesson-unknown)" in complaint(1, *arguments, "--data", tmp_path)
 
 
+def test_a_lesson_without_a_recording_is_one_line(tmp_path: Path) -> None:
+    said("lesson", "new", "--data", tmp_path, "--id", "abc", "--record")
+    assert "(recording-unknown)" in complaint(1, "recording", "--data", tmp_path, "--id", "abc")
+    raw = tmp_path / "recordings" / "abc"
+    raw.mkdir(parents=True)
+    (raw / "20261124T120000.000000Z-x-camera.part").write_bytes(b"no recording at all" * 100)
+    assert "(recording-failed)" in complaint(1, "recording", "--data", tmp_path, "--id", "abc")
+
+
 def last_line(*arguments: str | Path) -> str:
     """Of a server that does not start, which may have logged before."""
     done = luokkasilta("serve", *arguments)
