@@ -155,9 +155,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 async def test_tls_beyond_this_machine(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
     trust = ssl.create_default_context(cafile=str(certificate[0]))
-    arguments = ("--http", "0.0.0.0:0", "--media", "127.0.0.1:0")
-    arguments += ("--certificate", str(certificate[0]), "--key", str(certificate[1]))
-    async with serving(tmp_path, arguments) as served:
+    tls = ("--certificate", certificate[0], "--key", certificate[1])
+    async with serving(tmp_path, ("--http", "0.0.0.0:0", "--media", "127.0.0.1:0", *tls)) as served:
         assert served.url.startswith("https://0.0.0.0:")
         port = served.url.rpartition(":")[2]
         base = f"https://127.0.0.1:{port}"

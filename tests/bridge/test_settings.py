@@ -164,8 +164,8 @@ def test_help_explains_every_key_and_every_default(capsys: pytest.CaptureFixture
         assert line in said
     config = Config()
     flags = said.partition("options:")[2].partition("keys of the configuration file")[0]
-    for default in (config.http, *config.media, config.data):
-        assert str(default) in flags
+    for each in (config.http, *config.media, config.data):
+        assert str(each) in flags
     paragraphs = re.split(r"^  (?=-)", flags, flags=re.MULTILINE)[2:]
     assert len(paragraphs) == 8
     for paragraph in paragraphs:
