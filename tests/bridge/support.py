@@ -100,6 +100,7 @@ class RecordingMedia:
 class RecordingMediaService:
     """Opens RecordingMedia, one for each lesson that becomes live here."""
 
+    make: type[RecordingMedia] = RecordingMedia
     opened: list[tuple[LessonId, RecordingMedia]] = field(default_factory=list)
     stopped: int = 0
     counters: dict[str, Any] | Exception = field(
@@ -109,7 +110,7 @@ class RecordingMediaService:
     def open(
         self, lesson: LessonId, sink: Callable[[MediaEvent], None], *, record: bool = False
     ) -> RecordingMedia:
-        media = RecordingMedia(sink, record)
+        media = self.make(sink, record)
         self.opened.append((lesson, media))
         return media
 

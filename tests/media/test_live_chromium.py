@@ -174,6 +174,22 @@ async def test_h264_is_played_where_the_publisher_has_no_vp8(
     await _until(goes_on, "10 frames of it")
 
 
+async def test_a_page_that_closes_its_connection_is_lost_at_once(
+    browser: Browser, lesson: LessonMedia, events: list[MediaEvent]
+) -> None:
+    teacher = LivePage(await new_page(browser), lesson, TEACHER)
+    await teacher.join(PUBLISHER)
+    await _happened(events, MediaConnected(TEACHER), SourceLive(CAMERA, True))
+    await teacher.page.evaluate("() => pc.close()")
+    await eventually(
+        lambda: _is_in(MediaLost(TEACHER, "closed by the endpoint"), events), "it is lost", within_s=2
+    )
+
+
+async def _is_in(event: MediaEvent, events: list[MediaEvent]) -> bool:
+    return event in events
+
+
 @pytest.mark.parametrize("who", [TEACHER, PUPIL])
 async def test_media_goes_on_over_an_ice_restart(
     browser: Browser, service: MediaService, lesson: LessonMedia, events: list[MediaEvent], who: EndpointId

@@ -4,9 +4,10 @@ use super::super::stun::{MAX_ANSWER, seal};
 use super::far::{Far, Sending, address};
 use super::published;
 use super::steps::{Step, flag};
-use luokkasilta_engine::command::{Command, RestartIce};
+use luokkasilta_engine::command::{Command, RecordTo, RestartIce};
 use luokkasilta_engine::event::Event;
 use luokkasilta_engine::output::{Origin, Output, Path};
+use luokkasilta_engine::record::{Record, RecordingId};
 use luokkasilta_engine::shard::Shard;
 use luokkasilta_engine::time::{Micros, NtpEpoch};
 use luokkasilta_engine::types::{Feed, Media};
@@ -14,7 +15,7 @@ use luokkasilta_engine::wire::demux::{self, Packet};
 use luokkasilta_engine::wire::rtp::{HeaderFields, write_header};
 use luokkasilta_engine::wire::stun::{Class, Message, short_term_key};
 use luokkasilta_engine::wire::{rtcp, rtx};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// Earlier datagrams that may come again.
 const KEPT: usize = 16;
@@ -45,6 +46,8 @@ pub struct World {
     /// Whose an address is: the last who proved it.
     owners: HashMap<Origin, usize>,
     recent: VecDeque<Came>,
+    /// Recordings that were begun and not ended.
+    recordings: HashSet<RecordingId>,
     fed: u64,
     jumps: bool,
 }
@@ -61,6 +64,7 @@ impl World {
             streams: published::streams(),
             owners: HashMap::new(),
             recent: VecDeque::new(),
+            recordings: HashSet::new(),
             fed: 0,
             jumps,
         };
@@ -153,12 +157,12 @@ impl World {
                 });
             }
             Step::Command { far, which, with, more } => {
-                self.other_command(far_of(*far), which % 9, *with, *more);
+                self.other_command(far_of(*far), which % 11, *with, *more);
             }
             Step::Closed { far } => {
                 let path = self.fars[far_of(*far)].path;
                 if let Some(connection) = path.connection {
-                    self.shard.connection_closed(connection);
+                    self.shard.connection_closed(connection, self.now, &mut self.out);
                     self.owners.remove(&path.origin());
                     assert!(!self.shard.knows_connection(connection));
                 }
@@ -278,8 +282,8 @@ impl World {
                 came.octets[bit / 8] ^= 1 << (bit % 8);
                 came.far = None;
             }
-            2 => {
-                came.octets.truncate(at % (came.octets.len() + 1));
+            2 if !came.octets.is_empty() => {
+                came.octets.truncate(at % came.octets.len());
                 came.far = None;
             }
             3 => came.path = address(9, at as u8, false),
@@ -327,6 +331,12 @@ impl World {
             }
             7 => self.command(Command::SendDtls(peer, vec![22, with, more])),
             8 => self.command(Command::RequestStats(u64::from(with))),
+            9 => {
+                let source = published::SOURCES[usize::from(with) % published::SOURCES.len()].unwrap_or(0);
+                let to = RecordTo { path: format!("recording/{more}").into(), kind: "camera".to_owned() };
+                self.command(Command::Record { peer, source, to: (more & 1 == 0).then_some(to) });
+            }
+            10 => self.command(Command::SyncRecordings(u64::from(with))),
             _ => {}
         }
     }
@@ -342,8 +352,11 @@ impl World {
         self.fed += 1;
         self.shard.handle_datagram(&mut lent, path, self.now, &mut self.out);
         self.settle(Some(&came));
-        self.recent.push_front(came);
-        self.recent.truncate(KEPT);
+        // What nobody vouches for is not kept: spoilt twice in the same way it would be good again.
+        if far.is_some() {
+            self.recent.push_front(came);
+            self.recent.truncate(KEPT);
+        }
     }
 
     /// What was put out is allowed, bounded, and readable for whom it is.
@@ -360,6 +373,7 @@ impl World {
                 assert!(datagram.end - datagram.start <= MAX_ANSWER, "an answer to {} octets", octets.len());
             }
         }
+        self.keep_records(&out.records, came);
         for datagram in &out.datagrams {
             let octets = out.octets(datagram);
             match demux::classify(octets) {
@@ -382,6 +396,27 @@ impl World {
         self.out.clear_datagrams();
         self.out.events.clear();
         self.out.addresses.clear();
+        self.out.records.clear();
+    }
+
+    /// What is recorded belongs to a recording that was begun, and is no more than what came.
+    fn keep_records(&mut self, records: &[Record], came: Option<&Came>) {
+        let mut packets = 0;
+        for record in records {
+            match record {
+                Record::Open(opening) => assert!(self.recordings.insert(opening.recording), "begun twice"),
+                Record::Packet(packet) => {
+                    assert!(self.recordings.contains(&packet.recording), "recorded, and nobody asked for it");
+                    let came = came.expect("a packet that did not come now");
+                    assert!(packet.payload.len() <= came.octets.len());
+                    packets += 1;
+                }
+                Record::Close(recording) => assert!(self.recordings.remove(recording), "ended twice"),
+                Record::Sync(_) => {}
+                Record::Hole { .. } => panic!("a shard leaves nothing out"),
+            }
+        }
+        assert!(packets <= 1, "one packet was recorded {packets} times");
     }
 
     fn receive_answer(&mut self, answer: &[u8], path: Path, came: Option<&Came>) {
