@@ -65,6 +65,10 @@ async def test_a_cut_connection_leaves_its_media_and_its_slots(room: Room) -> No
     assert room.media.dismissed == []
     assert len(room.media.routes) == before
     assert room.media.playing(teacher.id)[0] == (Ref(home.id, CAMERA), Ref(home.id, MIC))
+    told = len(home.outbox.notices)
+    room.classroom.post(SourceSwitched(teacher.connection, 5, CAMERA, on=False))
+    await teacher.outbox.wait_for(MembersChanged)
+    assert len(home.outbox.notices) == told, "nothing is put by for a connection that is gone"
 
 
 async def test_it_comes_back_as_itself_with_the_whole_state(room: Room) -> None:
@@ -86,7 +90,8 @@ async def test_it_comes_back_as_itself_with_the_whole_state(room: Room) -> None:
     assert room.media.admitted == ["kiosk", "home", "school"], "nothing is negotiated anew"
     room.classroom.post(SourceSwitched(teacher.connection, 6, CAMERA, on=True))
     news = await home.outbox.wait_for(MembersChanged)
-    assert news.revision == snapshot.revision + 1, "and no news is told twice"
+    assert news.revision == snapshot.revision + 1
+    assert [m.endpoint for m in news.changed] == [teacher.id], "nothing of the snapshot is told again"
 
 
 async def test_the_others_see_it_come_back(room: Room) -> None:
@@ -263,6 +268,7 @@ async def test_a_new_page_replaces_its_ghost_at_once(room: Room) -> None:
     await page.join()
     gone = [news.gone for news in teacher.outbox.all_of(MembersChanged) if news.gone]
     assert gone == [(ghost.id,)]
+    assert room.media.playing(teacher.id)[0] == (Ref(page.id, CAMERA), Ref(page.id, MIC)), "the same slot"
     assert await refused(ghost.ask_to_resume("second")) is ErrorCode.RESUME_FAILED
 
 

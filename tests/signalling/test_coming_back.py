@@ -124,15 +124,18 @@ async def test_a_place_that_nobody_came_back_to_is_given_up(tmp_path: Path) -> N
 
 
 async def test_a_second_tab_of_a_living_page_takes_over(bench: Bench) -> None:
-    async with page_of(bench, Role.KIOSK) as kiosk, page_of(bench, Role.HOME) as home:
-        async with bench.stranger() as client:
-            assert (await hello(bench, client, Role.HOME, replaces=home.secret))["type"] == "welcome"
-            error = await home.client.until("error")
-            assert (error["code"], error["fatal"]) == ("replaced", True)
-            assert await home.client.close_code() == 4000
-            assert await gone(kiosk.client) == [home.endpoint]
-            assert bench.media.last.dismissed == [home.endpoint]
-            assert (await client.ask("join", **join_of(Role.HOME)))["type"] == "joined"
+    async with (
+        page_of(bench, Role.KIOSK) as kiosk,
+        page_of(bench, Role.HOME) as home,
+        bench.stranger() as client,
+    ):
+        assert (await hello(bench, client, Role.HOME, replaces=home.secret))["type"] == "welcome"
+        error = await home.client.until("error")
+        assert (error["code"], error["fatal"]) == ("replaced", True)
+        assert await home.client.close_code() == 4000
+        assert await gone(kiosk.client) == [home.endpoint]
+        assert bench.media.last.dismissed == [home.endpoint]
+        assert (await client.ask("join", **join_of(Role.HOME)))["type"] == "joined"
 
 
 async def test_a_hanging_connection_ends_when_its_endpoint_resumes(bench: Bench) -> None:
