@@ -6,6 +6,7 @@ One process per endpoint, since the files are chosen by flags of the process.
 from __future__ import annotations
 
 import base64
+import json
 import os
 import shlex
 import shutil
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from playwright.async_api import Browser as Chromium
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page, WebSocket, async_playwright
 
 from tests.e2e.kit.media_files import FRAMES_PER_SECOND, SOUND_RATE, Devices
 from tests.e2e.kit.picture_code import Grey
@@ -66,8 +67,14 @@ class Browser:
         self.page = page
         self.said: list[str] = []
         """The page's console and its uncaught errors."""
+        self.sent: list[str] = []
+        """The types of the messages that the page sent over WebSockets, in order."""
+        page.on("websocket", self._watch)
         page.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: self.said.append(f"uncaught: {error}"))
+
+    def _watch(self, socket: WebSocket) -> None:
+        socket.on("framesent", lambda frame: self.sent.append(json.loads(frame)["type"]))
 
     @property
     def version(self) -> str:

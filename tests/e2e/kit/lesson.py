@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -49,16 +49,20 @@ async def lesson_in(
     namespaces: Sequence[Namespace | None] = (None, None, None),
     flags: Sequence[str] = (),
     switches: str = "",
+    base_urls: Mapping[int, str] | None = None,
 ) -> AsyncIterator[Lesson]:
     """School and home wait; the kiosk presses its one button; all have pictures of the others.
 
     ``namespaces``: by place, where each browser runs. ``switches``: added to each link's fragment.
+    ``base_urls``: by place, for who reaches the server elsewhere.
     Raises AssertionError at the end when a page said that something went wrong.
     """
     lesson = await server.new_lesson()
     links = {
         each: await server.link(lesson, _ENDPOINTS[each][1], _ENDPOINTS[each][2]) + switches for each in who
     }
+    for each, base_url in (base_urls or {}).items():
+        links[each] = links[each].replace(server.base_url, base_url, 1)
     async with AsyncExitStack() as stack:
         browsers = {
             each: await stack.enter_async_context(

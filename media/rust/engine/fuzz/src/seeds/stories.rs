@@ -3,6 +3,7 @@
 use super::super::engine::steps::{Step, flag};
 use super::{Seed, hex, seed};
 use luokkasilta_engine::wire::rtcp::{self, SenderInfo};
+use luokkasilta_engine::wire::stun::{BINDING, Builder, Class, short_term_key};
 
 /// Places of streams in the lesson: who sends what.
 const HIGH: u8 = 0;
@@ -42,6 +43,17 @@ fn sender_report(far: u8, ssrc: u32) -> Step {
     let mut octets = Vec::new();
     rtcp::write_sender_report(&mut octets, &info, &[]);
     Step::Compound { far, octets }
+}
+
+/// A check for the first far end by somebody who does not know the password.
+fn forged_check() -> Vec<u8> {
+    let mut out = Vec::new();
+    Builder::new(&mut out, Class::Request, BINDING, [9; 12])
+        .username(b"near1.0.0:far")
+        .expect("not too long")
+        .use_candidate()
+        .finish(Some(&short_term_key("a guess")));
+    out
 }
 
 fn command(far: u8, which: u8, with: u8, more: u8) -> Step {
@@ -388,6 +400,7 @@ pub(super) fn seeds() -> Vec<Seed> {
                     from: 255,
                     octets: hex("000100082112a442070707070707070707070707 0006 0003 613a6200"),
                 },
+                Step::Datagram { from: 255, octets: forged_check() },
                 Step::Datagram { from: 0, octets: hex("80c9000100000001") },
                 Step::Datagram { from: 0, octets: hex("16fefd0000") },
                 Step::Datagram { from: 0, octets: hex("ff") },
@@ -445,6 +458,40 @@ pub(super) fn seeds() -> Vec<Seed> {
                 command(0, 3, 0, 0),
                 command(0, 5, 0, 0),
                 command(0, 7, 1, 2),
+            ],
+        ),
+        (
+            "a-recording",
+            vec![
+                command(1, 9, 3, 0),
+                key_frame(SCHOOL),
+                interframe(SCHOOL, 3),
+                repair(SCHOOL_AGAIN, 1),
+                media(SCHOOL, 1, flag::PADDING, ""),
+                wait(199),
+                wait(199),
+                wait(199),
+                interframe(SCHOOL, 1),
+                command(1, 9, 3, 2),
+                key_frame(SCHOOL),
+                command(1, 10, 7, 0),
+                command(1, 9, 3, 1),
+                interframe(SCHOOL, 1),
+            ],
+        ),
+        (
+            "a-recording-of-layers",
+            vec![
+                command(0, 9, 1, 0),
+                command(1, 9, 1, 0),
+                key_frame(LOW),
+                key_frame(HIGH),
+                interframe(LOW, 1),
+                wait(202),
+                key_frame(LOW),
+                media(LOW, 1, flag::MID | flag::RID | flag::OTHER_SSRC, "10 00"),
+                command(0, 1, 1, 0),
+                command(0, 3, 0, 0),
             ],
         ),
         ("silence", vec![key_frame(SCHOOL), wait(203), wait(210), wait(245), key_frame(SCHOOL), wait(255)]),

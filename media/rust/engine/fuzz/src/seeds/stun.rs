@@ -83,6 +83,13 @@ pub(super) fn seeds() -> Vec<Seed> {
             .use_candidate()
             .finish(Some(&key));
     });
+    write("written-check-with-another-password", &|out| {
+        Builder::new(out, Class::Request, BINDING, ID)
+            .username(b"near:far")
+            .expect("not too long")
+            .use_candidate()
+            .finish(Some(&short_term_key("another password")));
+    });
     write("written-success-ipv4", &|out| write_success(out, ID, remotes[0], &key));
     write("written-success-ipv6", &|out| write_success(out, ID, remotes[1], &key));
     write("written-400", &|out| write_error(out, ID, 400, &[], None));
