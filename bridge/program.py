@@ -1,6 +1,6 @@
 """The composition: the one file of bridge that knows signalling and media, and who starts and stops whom.
 
-start   storage -> media -> recordings left behind -> lessons -> HTTP
+start   storage -> media -> recordings -> lessons -> HTTP
 stop    no longer ready, HTTP stops listening -> every lesson's endpoints are told ``server-stopping`` and
         their Classrooms close -> the other connections are told -> recordings -> media -> storage
 """
@@ -20,11 +20,13 @@ from typing import Any, Protocol
 
 from bridge.config import Address, Config
 from bridge.errors import SetupError
-from bridge.lessons import LessonStore
-from bridge.ports import OpenMedia, RecordingPort
+from bridge.lessons import LessonStore, LessonUnknownError
+from bridge.ports import OpenMedia
 from bridge.registry import LiveLessons
 from bridge.storage import SqlLessonStore, open_database, sqlite_url
 from bridge.values import LessonId, LessonState
+from media.recording.layout import playable, raw_folder
+from media.recording.service import RecordingService
 from signalling.connection import Services
 from signalling.http import Door, make_application, make_runner
 from signalling.listener import Listener
@@ -36,8 +38,8 @@ from signalling.watch import Watch
 
 log = logging.getLogger(__name__)
 
-_RECORDINGS = "recordings"
-"""In the data folder."""
+RECORDINGS = "recordings"
+"""The folder of recordings in the data folder."""
 
 
 class Media(Protocol):
@@ -47,6 +49,9 @@ class Media(Protocol):
 
     async def statistics(self) -> dict[str, Any]:
         """media.service.MediaService.statistics. Raises an exception when a shard does not answer."""
+
+    async def sync_recordings(self) -> None:
+        """Returns when what the engine gave to recordings is on disk."""
 
     @property
     def open(self) -> OpenMedia: ...
@@ -58,10 +63,11 @@ class Program:
 
     http: Address
     """Where it listens, with the port that the kernel chose where 0 was asked for."""
+    data: Path
     store: LessonStore
     tokens: Tokens
     lessons: LiveLessons
-
+    recordings: RecordingService
     secure: bool = False
     """Whether it speaks TLS itself."""
 
@@ -87,12 +93,10 @@ async def running(config: Config, media: Media | None = None) -> AsyncIterator[P
     async with AsyncExitStack() as stack:
         tokens = await tokens_of(config.data)
         store = await stack.enter_async_context(lessons_in(config.data))
-        recordings: RecordingPort | None = None
-        if media is None:
-            started, recordings = await _start_media(config, store, stack)
-        else:
-            started = media
-            stack.push_async_callback(started.stop)
+        started = await _start_media(config) if media is None else media
+        stack.push_async_callback(started.stop)
+        recordings = RecordingService(config.data / RECORDINGS, started.sync_recordings)
+        stack.push_async_callback(recordings.stop)
 
         lessons = LiveLessons(
             store,
@@ -122,7 +126,8 @@ async def running(config: Config, media: Media | None = None) -> AsyncIterator[P
             text = f"can't listen on {config.http}: {error.strerror or error}"
             raise SetupError("http-unavailable", text) from error
         stack.callback(listener.close)
-        program = Program(address, store, tokens, lessons, secure=tls is not None)
+        await recordings.recover(lambda lesson: _is_over(store, lesson))
+        program = Program(address, config.data, store, tokens, lessons, recordings, secure=tls is not None)
         log.info("listening on %s", program.base_url)
         yield program
         log.info("stopping")
@@ -144,57 +149,36 @@ async def tokens_of(data: Path) -> Tokens:
     return Tokens(await asyncio.to_thread(load_key, data))
 
 
-async def _start_media(
-    config: Config, store: LessonStore, stack: AsyncExitStack
-) -> tuple[Media, RecordingPort]:
-    """The packet engine, and the recordings; what a crash left behind of them is taken up."""
+def recording_of(data: Path, lesson: LessonId) -> tuple[Path, Path]:
+    """The folder of a lesson's raw recording, and the file to watch that is made of it."""
+    return raw_folder(data / RECORDINGS, lesson), playable(data / RECORDINGS, lesson)
+
+
+async def _is_over(store: LessonStore, lesson: LessonId) -> bool:
+    """One that nobody knows any more does not go on either."""
+    try:
+        return (await store.get(lesson)).state is LessonState.ENDED
+    except LessonUnknownError:
+        return True
+
+
+async def _start_media(config: Config) -> Media:
     try:
         # Imported here, so that lessons and tokens can be made where the extension is not built.
         from media.engine import EngineUnavailableError  # noqa: PLC0415
-        from media.recording.service import RecordingService  # noqa: PLC0415
         from media.service import MediaService  # noqa: PLC0415
     except ImportError as error:
         if "_engine" not in str(error):
             raise
         raise SetupError("media-unavailable", "the packet engine is not built; run: make build") from error
-    folder = config.data / _RECORDINGS
     try:
-        started = MediaService([str(address) for address in config.media], config.announce, recordings=folder)
+        started = MediaService(
+            [str(address) for address in config.media], config.announce, recordings=config.data / RECORDINGS
+        )
         await started.start()
     except (EngineUnavailableError, ValueError) as error:
         raise SetupError("media-unavailable", f"media can't start: {error}") from error
-    stack.push_async_callback(started.stop)
-    recordings = RecordingService(folder, started.sync_recordings)
-    stack.push_async_callback(recordings.stop)
-
-    async def is_over(lesson: LessonId) -> bool:
-        found = await store.get_all([lesson])
-        return bool(found) and found[0].state is LessonState.ENDED
-
-    for lesson in await recordings.recover(is_over):
-        log.info("lesson %s: its recording was left behind and is made playable now", lesson)
-    return started, recordings
-
-
-def make_playable(data: Path, lesson: LessonId) -> str:
-    """Make the playable file of what was recorded of a lesson so far; the raw files stay. Blocks.
-
-    Returns what came of it, in one line. Raises SetupError: ``recording-unknown``, ``recording-failed``.
-    """
-    from media.recording.layout import playable, raw_folder  # noqa: PLC0415
-    from media.recording.remux import NothingRecordedError, RemuxError, remux  # noqa: PLC0415
-
-    folder, out = raw_folder(data / _RECORDINGS, lesson), playable(data / _RECORDINGS, lesson)
-    if not folder.is_dir():
-        if out.is_file():
-            return f"{out}: is complete"
-        raise SetupError("recording-unknown", f"nothing of lesson {lesson} was recorded")
-    try:
-        return f"{out}: {remux(folder, out)}"
-    except NothingRecordedError as error:
-        raise SetupError("recording-unknown", f"nothing of lesson {lesson} was recorded") from error
-    except RemuxError as error:
-        raise SetupError("recording-failed", str(error)) from error
+    return started
 
 
 async def _tls_of(config: Config) -> ssl.SSLContext | None:

@@ -21,8 +21,8 @@ class EngineError(Exception):
 @final
 class Engine:
     def __new__(cls, bind: Sequence[str], *, shards: int = 1) -> Self:
-        """Bind a UDP and a TCP port of one number on each "ADDR:PORT" and start the threads. Raises EngineError,
-        which names the protocol and the address."""
+        """Bind a UDP and a TCP port of one number on each "ADDR:PORT" and start the threads. Raises
+        EngineError, which names the protocol and the address."""
 
     @property
     def local_addresses(self) -> list[tuple[str, int]]:
@@ -36,8 +36,8 @@ class Engine:
     def shards(self) -> int: ...
     @property
     def io_counters(self) -> list[tuple[str, int]]:
-        """Datagrams sent and dropped, TCP connections taken, refused and closed, by reason, of all threads, and what
-        became of recordings.
+        """Datagrams sent and dropped, TCP connections taken, refused and closed, by reason, of all threads,
+        and what became of recordings.
 
         They only grow; tcp_accepted - tcp_closed are open. Meanings: media/rust/engine/src/io/counters.rs.
         """
@@ -89,8 +89,9 @@ class Engine:
         repaired_rid_extension: int | None,
         level_extension: int | None,
     ) -> None:
-        """``source`` is unique in the engine. ``layers``: (rid, SSRC, SSRC of its retransmissions), high to low,
-        None where unsaid. ``nack``: the publisher answers NACK, with RTX where that has a payload type."""
+        """``source`` is unique in the engine. ``layers``: (rid, SSRC, SSRC of its retransmissions), high to
+        low, None where unsaid. ``nack``: the publisher answers NACK, with RTX where that has a payload
+        type."""
 
     def unpublish(self, peer: int, source: int) -> None: ...
     def add_slot(
@@ -109,8 +110,9 @@ class Engine:
         level_extension: int | None,
         send_time_extension: int | None,
     ) -> None:
-        """One half of a slot: (slot, media) is unique in a peer, and so are ``ssrc`` and ``rtx_ssrc``, as long as
-        it lives. ``payloads``: (codec, payload type, that of its retransmissions), each codec once."""
+        """One half of a slot: (slot, media) is unique in a peer, and so are ``ssrc`` and ``rtx_ssrc``, as
+        long as it lives. ``payloads``: (codec, payload type, that of its retransmissions), each codec
+        once."""
 
     def route(
         self, peer: int, slot: int, *, media: Literal["audio", "video"], source: int | None, layer: int = 0

@@ -178,7 +178,8 @@ class PacketEngine:
 
     @property
     def io_counters(self) -> dict[str, int]:
-        """Datagrams sent and dropped, TCP connections taken, refused and closed, recordings: by reason."""
+        """Datagrams sent and dropped, TCP connections taken and closed, by reason; what became of
+        recordings."""
         return dict(self._running().io_counters)
 
     def shard_of(self, lesson: LessonId) -> int:

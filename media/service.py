@@ -164,7 +164,7 @@ class MediaService:
                 "LESSON": {
                   "ENDPOINT": {
                     "state": "connected",                    joining, connected or lost
-                    "local": "192.0.2.1:10000",              the selected ICE pair
+                    "local": "192.0.2.1",                    the selected ICE pair
                     "remote": "198.51.100.7:51234",
                     "silent_ms": 12,                         since the last authenticated packet
                     "round_trip_ms": 40,                     0: not measured yet

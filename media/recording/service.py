@@ -4,8 +4,8 @@
                                      '-- failed: raw files kept, tried again at the next start of the server
 
 The child process works for seconds up to minutes and may fail or be killed; neither touches the server. A
-playable file is there complete or not at all, and raw files go only after it: first their folder gets another
-name in one step, so that a crash never leaves half of them to be made into half a recording.
+playable file is there complete or not at all, and raw files go only after it: first their folder gets
+another name in one step, so that a crash never leaves half of them to be made into half a recording.
 """
 
 from __future__ import annotations

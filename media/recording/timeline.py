@@ -1,8 +1,8 @@
 """When each frame was captured, on the wall clock that all files of a lesson share.
 
 The engine's capture times lean on arrivals until the publisher's first sender reports have come (the
-picture's after half a second or more, the voice's after two) and then move to the truth. Afterwards one knows
-better: the first seconds of a run are put where its own timestamps and the truth at their end say.
+picture's after half a second or more, the voice's after two) and then move to the truth. Afterwards one
+knows better: the first seconds of a run are put where its own timestamps and the truth at their end say.
 """
 
 from __future__ import annotations

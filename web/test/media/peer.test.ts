@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { LessonPeer } from "../../src/media/peer";
+import { askingForVoices, LessonPeer } from "../../src/media/peer";
 import { SOURCE_KINDS } from "../../src/protocol/values";
 import { track, TURN } from "../support";
 
@@ -58,10 +58,14 @@ class FakeConnection {
     return made;
   }
 
-  setLocalDescription(): Promise<void> {
-    this.transceivers.forEach((transceiver, at) => (transceiver.mid = `m${at}`));
+  createOffer(): Promise<RTCSessionDescriptionInit> {
     this.offers += 1;
-    this.localDescription = { type: "offer", sdp: `v=0 ${this.offers}` };
+    return Promise.resolve({ type: "offer", sdp: `v=0 ${this.offers}` });
+  }
+
+  setLocalDescription(description: RTCSessionDescriptionInit): Promise<void> {
+    this.transceivers.forEach((transceiver, at) => (transceiver.mid = `m${at}`));
+    this.localDescription = description;
     return Promise.resolve();
   }
 }
@@ -166,6 +170,14 @@ describe("the one offer", () => {
       Object.defineProperty(FakeTransceiver.prototype, "setCodecPreferences", described ?? {});
     }
     expect(choose).not.toHaveBeenCalled();
+  });
+
+  it("asks for the lost packets of each voice, and changes nothing else", () => {
+    const video = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack\r\n";
+    const audio = "m=audio 9 UDP/TLS/RTP/SAVPF 111 9\r\na=rtpmap:111 opus/48000/2\r\n";
+    const rest = "a=rtcp-fb:111 transport-cc\r\na=rtpmap:9 G722/8000\r\n";
+    const asking = `${audio}a=rtcp-fb:111 nack\r\n${rest}`;
+    expect(askingForVoices(video + audio + rest + audio + rest)).toBe(video + asking + asking);
   });
 
   it("holds only the granted kinds, with the tracks that are there", async () => {

@@ -41,9 +41,9 @@ pub struct Shared {
     pub(super) events: EventQueue,
     pub(super) stopping: AtomicBool,
     pub(super) counters: IoCounters,
-    pub(super) recordings: RecordQueue,
     /// TCP connections that there have been.
     pub(super) connections: AtomicU64,
+    pub(super) recordings: RecordQueue,
 }
 
 /// Why a command was not taken.
@@ -116,8 +116,8 @@ impl Engine {
             events: EventQueue::new(shards)?,
             stopping: AtomicBool::new(false),
             counters: IoCounters::default(),
-            recordings: RecordQueue::default(),
             connections: AtomicU64::new(0),
+            recordings: RecordQueue::default(),
         });
         let admission = Arc::new(Admission::for_this_process());
         let clock = Clock::start();

@@ -4,7 +4,7 @@
 //! caller --post--> inbox --+                     +--> sendmmsg
 //! recvmmsg (UDP) ----------+                     |
 //! accept, read (TCP) ------+--> worker thread ---+--> pending octets --write--> TCP
-//!   frames of RFC 4571     |     (one shard)     |
+//!   frames of RFC 4571     |     (one shard)     +--> record queue --> writer thread --> files
 //! handover queue ----------+                     +--> event queue --eventfd--> caller
 //!                                                +--> record queue --> writer thread --> files
 //!    ^-- other workers: datagrams and connections of this one's peers

@@ -47,11 +47,11 @@ pub struct Shard {
     by_origin: HashMap<Origin, usize>,
     counters: ShardCounters,
     tick_at: Micros,
-    /// Recordings begun so far.
-    recordings: u64,
     /// Peers of whose sources something is missing; each once.
     repairing: Vec<usize>,
     repair_at: Micros,
+    /// Recordings begun so far.
+    recordings: u64,
     /// Lent to a compound packet that is being written; kept for its memory.
     scratch: Vec<u8>,
 }
@@ -71,9 +71,9 @@ impl Shard {
             by_origin: HashMap::new(),
             counters: ShardCounters::default(),
             tick_at: Micros(0),
-            recordings: 0,
             repairing: Vec::new(),
             repair_at: Micros(0),
+            recordings: 0,
             scratch: Vec::new(),
         }
     }

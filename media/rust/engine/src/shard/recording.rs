@@ -3,6 +3,7 @@
 use super::Shard;
 use crate::command::{CommandError, RecordTo};
 use crate::output::Output;
+use crate::peer::Stream;
 use crate::record::tap::Tap;
 use crate::record::{Head, Opening, Packet, Record, RecordingId};
 use crate::slot::Incoming;
@@ -71,18 +72,17 @@ impl Shard {
 
     pub(super) fn record_packet(
         &mut self,
-        source_key: usize,
-        layer: LayerIndex,
+        stream: Stream,
         ssrc: u32,
         incoming: &Incoming<'_>,
         now: Micros,
         out: &mut Output,
     ) {
-        if self.sources[source_key].tap.is_none() {
+        if self.sources[stream.source].tap.is_none() {
             return;
         }
         let sample = Sample {
-            layer,
+            layer: stream.layer,
             ssrc,
             marker: incoming.marker,
             begins_key_frame: incoming.begins_key_frame,
@@ -91,28 +91,26 @@ impl Shard {
             captured: incoming.captured,
             payload: &incoming.packet[incoming.payload.clone()],
         };
-        self.keep(source_key, &sample, now, out);
+        self.keep(stream.source, &sample, now, out);
     }
 
     /// A packet of padding only has a number, which would else look lost.
-    #[allow(clippy::too_many_arguments, reason = "one call; a struct for it would only rename the arguments")]
     pub(super) fn record_padding(
         &mut self,
-        source_key: usize,
-        layer: LayerIndex,
+        stream: Stream,
         header: &Header,
         index: u64,
         timestamp: i64,
         now: Micros,
         out: &mut Output,
     ) {
-        let source = &self.sources[source_key];
+        let source = &self.sources[stream.source];
         if source.tap.is_none() {
             return;
         }
-        let clock = &source.layers[usize::from(layer)].clock;
+        let clock = &source.layers[usize::from(stream.layer)].clock;
         let sample = Sample {
-            layer,
+            layer: stream.layer,
             ssrc: header.ssrc,
             marker: header.marker,
             begins_key_frame: false,
@@ -121,7 +119,7 @@ impl Shard {
             captured: clock.capture_time(&self.peers[source.owner].clock, timestamp, now),
             payload: &[],
         };
-        self.keep(source_key, &sample, now, out);
+        self.keep(stream.source, &sample, now, out);
     }
 
     fn keep(&mut self, source_key: usize, sample: &Sample<'_>, now: Micros, out: &mut Output) {
