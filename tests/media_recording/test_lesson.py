@@ -12,6 +12,7 @@ from pathlib import Path
 
 import av
 import pytest
+from av.frame import Frame
 
 from bridge.values import Role
 from media.synthetic.endpoint import Endpoint
@@ -61,10 +62,12 @@ def lengths(path: Path) -> dict[str, float]:
     """Seconds of each stream, by its title, everything decoded."""
     ends: dict[str, float] = {}
     with av.open(str(path)) as container:
-        for frame in container.decode():
-            assert frame.time is not None
-            name = "mic" if isinstance(frame, av.AudioFrame) else "camera"
-            ends[name] = max(ends.get(name, 0.0), frame.time)
+        for packet in container.demux():
+            for frame in packet.decode():
+                assert isinstance(frame, Frame)
+                assert frame.time is not None
+                name = packet.stream.metadata["title"]
+                ends[name] = max(ends.get(name, 0.0), frame.time)
     return ends
 
 
