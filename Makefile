@@ -30,6 +30,7 @@ help:
 	@echo "make check   formatters, linters and type checkers only"
 	@echo "make setup   the set-up alone: system packages, virtual environment, node modules"
 	@echo "make build   the Rust extension (release) and the web application"
+	@echo "make fuzz    every fuzz target for FUZZ_SECONDS (600)"
 	@echo "make clean   remove what the other commands made"
 
 demo: build

@@ -15,6 +15,7 @@ from pathlib import Path
 from bridge.values import EndpointId, LessonId
 
 RAW_SUFFIX = ".part"
+PARTIAL_SUFFIX = ".partial"
 DONE_SUFFIX = ".done"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 """No dot and no slash: a lesson's name never leads elsewhere, nor looks like another's finished folder."""

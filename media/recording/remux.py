@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import heapq
 import io
+import itertools
 import os
 import struct
 from collections.abc import Iterator, Sequence
@@ -26,7 +27,7 @@ from av.stream import Stream
 from bridge.values import SourceKind
 from media.recording.format import CodecName, Hole, NotARecordingError, Packet, RawRecording, TornHeadError
 from media.recording.frames import LeftOut, frames
-from media.recording.layout import RAW_SUFFIX
+from media.recording.layout import PARTIAL_SUFFIX, RAW_SUFFIX
 from media.recording.timeline import Placed, placed
 
 _OGG_FIRST, _OGG_LAST = 2, 4
@@ -110,7 +111,7 @@ def remux(folder: Path, out: Path) -> Report:
     lanes = arrange(segment for segment in segments if segment.frames)
     if not lanes:
         raise RemuxError(f"{folder}: packets, but not one frame that can be decoded")
-    partial = out.with_name(out.name + ".partial")
+    partial = out.with_name(f"{out.name}.{os.getpid()}{PARTIAL_SUFFIX}")
     try:
         _write(lanes, partial)
         _verify(lanes, partial)
@@ -169,7 +170,9 @@ def _play(number: int, lane: Lane) -> Iterator[tuple[int, int, Placed]]:
     """(capture time, number of the lane, frame), in order."""
     for segment in lane.segments:
         with RawRecording.open(segment.path) as raw:
-            for each in placed(frames(raw.head.codec, raw.entries(), LeftOut()), raw.head):
+            # No more than were counted: the lesson may go on, and the file with it.
+            play = placed(frames(raw.head.codec, raw.entries(), LeftOut()), raw.head)
+            for each in itertools.islice(play, segment.frames):
                 yield each.at_us, number, each
 
 

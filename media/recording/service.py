@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bridge.values import LessonId
-from media.recording.layout import DONE_SUFFIX, is_lesson, playable, raw_folder
+from media.recording.layout import DONE_SUFFIX, PARTIAL_SUFFIX, is_lesson, playable, raw_folder
 
 logger = logging.getLogger(__name__)
 
@@ -123,13 +123,15 @@ class RecordingService:
         return process.returncode, words[:_LONGEST_WORDS]
 
     def _left_behind(self) -> list[LessonId]:
-        """Blocks. Lessons that have raw files; folders that were being removed are removed."""
+        """Blocks. Lessons that have raw files; what a crash left half made or half removed is removed."""
         if not self._recordings.is_dir():
             return []
         found = []
         for path in sorted(self._recordings.iterdir()):
             if path.suffix == DONE_SUFFIX and is_lesson(path.stem) and path.is_dir():
                 shutil.rmtree(path)
+            elif path.suffix == PARTIAL_SUFFIX and path.is_file():
+                path.unlink()
             elif is_lesson(path.name) and path.is_dir():
                 found.append(LessonId(path.name))
         return found

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bridge.errors import ErrorCode, RefusedError
-from bridge.inbox import Disconnected, Enter, Open, PlaceExpired, SourceSwitched, Stop
+from bridge.inbox import Disconnected, End, Enter, Open, PlaceExpired, SourceSwitched, Stop
 from bridge.notices import (
     Done,
     Joined,
@@ -44,6 +44,12 @@ async def news_of(watcher: Endpoint, endpoint: Endpoint) -> bool:
         for member in news.changed:
             if member.endpoint == endpoint.id:
                 return member.away
+
+
+def away_of(watcher: Endpoint) -> set[EndpointId]:
+    """Whom it was told to be away, at any time."""
+    news = watcher.outbox.all_of(MembersChanged)
+    return {member.endpoint for each in news for member in each.changed if member.away}
 
 
 async def refused(outcome: asyncio.Future[None]) -> ErrorCode:
@@ -164,6 +170,66 @@ async def test_a_join_whose_answer_was_lost_is_told_and_not_done_twice(room: Roo
     home.ask_to_join()
     assert (await home.refused()).code is ErrorCode.ALREADY_JOINED
     assert room.media.admitted == ["kiosk", "home"]
+
+
+async def test_many_that_come_back_at_once_make_few_plans(room: Room) -> None:
+    teacher = await room.opened()
+    homes = [await room.joined(f"home {i}", Role.HOME) for i in range(20)]
+    for home in homes:
+        home.is_cut()
+    for home in homes:
+        while home.id not in away_of(teacher):
+            await teacher.outbox.wait_for(MembersChanged)
+    before = len(teacher.outbox.all_of(MembersChanged))
+    outcomes = [home.ask_to_resume(f"again {i}") for i, home in enumerate(homes)]
+    await asyncio.wait_for(asyncio.gather(*outcomes), PATIENCE_S)
+    for home in homes:
+        resumed = home.outbox.notices[0]
+        assert isinstance(resumed, Resumed)
+        assert home.id not in {member.endpoint for member in resumed.snapshot.members if member.away}
+    assert len(teacher.outbox.all_of(MembersChanged)) - before < 5
+
+
+async def test_news_between_a_return_and_its_answer_is_in_the_answer(room: Room) -> None:
+    home = await room.enter("home", Role.HOME)
+    teacher = await room.enter("kiosk", Role.KIOSK)
+    home.is_cut()
+    outcome = home.ask_to_resume("second")
+    room.classroom.post(Open(teacher.connection, 2))
+    await asyncio.wait_for(outcome, PATIENCE_S)
+    (resumed,) = home.outbox.notices
+    assert isinstance(resumed, Resumed)
+    assert resumed.snapshot.lesson.state is LessonState.LIVE
+
+
+async def test_of_two_that_come_back_as_one_the_later_does(room: Room) -> None:
+    await room.opened()
+    home = await room.joined("home", Role.HOME)
+    home.is_cut()
+    first = home.ask_to_resume("second")
+    second = home.ask_to_resume("third")
+    await asyncio.wait_for(second, PATIENCE_S)
+    assert await refused(first) is ErrorCode.REPLACED
+    assert [type(notice) for notice in home.outbox.notices] == [Resumed]
+
+
+async def test_a_place_that_is_lost_before_the_answer(room: Room) -> None:
+    await room.opened()
+    home = await room.joined("home", Role.HOME)
+    home.is_cut()
+    outcome = home.ask_to_resume("second")
+    room.media.sink(MediaLost(home.id, "fell silent"))
+    assert await refused(outcome) is ErrorCode.RESUME_FAILED
+    assert home.outbox.notices == []
+
+
+async def test_a_lesson_that_closes_before_the_answer(room: Room) -> None:
+    teacher = await room.opened()
+    home = await room.joined("home", Role.HOME)
+    home.is_cut()
+    outcome = home.ask_to_resume("second")
+    room.classroom.post(End(teacher.connection, 9))
+    assert await refused(outcome) is ErrorCode.LESSON_ENDED
 
 
 # Until when

@@ -1,4 +1,4 @@
-"""A teacher for tests: an aiortc client whose picture carries codes and whose sound carries bursts, on one clock."""
+"""A teacher for tests: an aiortc client with codes in its picture and bursts in its sound, on one clock."""
 
 from __future__ import annotations
 
@@ -34,20 +34,27 @@ class Beat:
 
     def __init__(self) -> None:
         self._start_s: float | None = None
+        self._begun = asyncio.Event()
 
     @property
     def now_s(self) -> float:
         return 0.0 if self._start_s is None else asyncio.get_running_loop().time() - self._start_s
 
+    async def reached(self, seconds: float) -> None:
+        """Wait for that moment, for the beginning first."""
+        await self._begun.wait()
+        await self.at(seconds)
+
     async def at(self, seconds: float) -> None:
         """Wait for that moment."""
         if self._start_s is None:
             self._start_s = asyncio.get_running_loop().time()
+            self._begun.set()
         await asyncio.sleep(seconds - self.now_s)
 
 
 class CodedPicture(MediaStreamTrack):
-    """Frame ``n`` is captured at n / FRAMES_PER_SECOND and says so. ``big`` changes its size from then on."""
+    """Frame ``n`` is captured at n / FRAMES_PER_SECOND and says so. ``size`` may be changed at any time."""
 
     kind = "video"
 

@@ -1,4 +1,4 @@
-"""A server of one recorded lesson as a process of its own, so that a test can kill it. Told and asked by lines of JSON.
+"""A server of one recorded lesson as a process of its own, so that a test can kill it; told by lines of JSON.
 
     {"endpoint", "sdp", "sources"} --> {"answer"}
     {"end": true} --> {"finished", "failed"}, when the recording is playable

@@ -1,4 +1,4 @@
-"""D7, with real processes and a real client: killing the server at any moment loses at most the last second."""
+"""D7, with real processes and a real client: killing the server loses at most the last second."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.media_recording.publisher import FRAMES_PER_SECOND, Teacher
-from tests.media_recording.watching import Seen, hear, see, stream_names
+from tests.media_recording.watching import Seen, hear, picture_sizes, see, stream_names
 
 ROOT = Path(__file__).resolve().parents[2]
 ANSWER_S = 60.0
@@ -52,6 +52,7 @@ class Server:
 
 
 StartServer = Callable[[], Awaitable[Server]]
+MakeTeacher = Callable[..., Teacher]
 
 
 @pytest.fixture
@@ -82,11 +83,11 @@ async def start_server(tmp_path: Path) -> AsyncIterator[StartServer]:
 
 
 @pytest.fixture
-async def teachers() -> AsyncIterator[Callable[[], Teacher]]:
+async def teachers() -> AsyncIterator[MakeTeacher]:
     async with AsyncExitStack() as stack:
 
-        def make() -> Teacher:
-            teacher = Teacher()
+        def make(video_codec: str = "video/VP8") -> Teacher:
+            teacher = Teacher(video_codec)
             stack.push_async_callback(teacher.close)
             return teacher
 
@@ -96,20 +97,19 @@ async def teachers() -> AsyncIterator[Callable[[], Teacher]]:
 async def played(teacher: Teacher, seconds: float) -> int:
     """Let it teach until its clock shows ``seconds``; gives the number of the last frame by then."""
     async with asyncio.timeout(ANSWER_S):
-        while teacher.beat.now_s < seconds:
-            await asyncio.sleep(0.05)
+        await teacher.beat.reached(seconds)
     return int(teacher.beat.now_s * FRAMES_PER_SECOND)
 
 
 def lip_sync(seen: Seen, bursts: list[float]) -> list[float]:
-    """For each burst: how much later it is heard than its second is seen. Sound that is early is negative."""
-    # Frame n is captured at n / FRAMES_PER_SECOND of the publisher's clock, and a burst begins at each second.
+    """For each burst: how much later it is heard than its second is seen; negative for early sound."""
+    # Frame n is captured at n / FRAMES_PER_SECOND on the publisher's clock; a burst begins at each second.
     zero = sorted(at - number / FRAMES_PER_SECOND for at, number in seen)[len(seen) // 2]
     return [(at - zero + 0.5) % 1.0 - 0.5 for at in bursts]
 
 
 async def test_a_killed_server_loses_less_than_a_second_and_the_lesson_goes_on(
-    start_server: StartServer, teachers: Callable[[], Teacher], tmp_path: Path
+    start_server: StartServer, teachers: MakeTeacher, tmp_path: Path
 ) -> None:
     first, teacher = await start_server(), teachers()
     await first.admit(teacher, "before")
@@ -151,7 +151,7 @@ async def test_a_killed_server_loses_less_than_a_second_and_the_lesson_goes_on(
 
 
 async def test_only_what_the_teacher_sends_is_recorded(
-    start_server: StartServer, teachers: Callable[[], Teacher], tmp_path: Path
+    start_server: StartServer, teachers: MakeTeacher, tmp_path: Path
 ) -> None:
     server, pupil = await start_server(), teachers()
     await server.admit(pupil, "pupil", role="school")
@@ -162,3 +162,26 @@ async def test_only_what_the_teacher_sends_is_recorded(
         "nothing was recorded, so there is nothing to do"
     )
     assert not list((tmp_path / "recordings").glob("*"))
+
+
+async def test_h264_that_changes_its_size_is_recorded_as_well(
+    start_server: StartServer, teachers: MakeTeacher, tmp_path: Path
+) -> None:
+    server, teacher = await start_server(), teachers("video/H264")
+    await server.admit(teacher, "teacher")
+    await played(teacher, 3.0)
+    teacher.picture.size = (640, 360)
+    last = await played(teacher, 6.0)
+    outcome = await server.ask(end=True)
+    assert (outcome["finished"], outcome["failed"]) == (1, 0)
+    out = tmp_path / "recordings" / "lesson.mkv"
+    assert await asyncio.to_thread(stream_names, out) == [("camera", "h264"), ("mic", "opus")]
+    seen, bursts = await asyncio.to_thread(see, out), await asyncio.to_thread(hear, out)
+    assert seen[0][1] <= FRAMES_PER_SECOND
+    assert last - seen[-1][1] <= 2, "the end in order loses nothing"
+    assert len(seen) > 0.8 * (seen[-1][1] - seen[0][1])
+    sync = lip_sync(seen, bursts)
+    assert len(sync) >= 4
+    assert max(map(abs, sync)) < LIP_SYNC_S, sync
+    sizes = await asyncio.to_thread(picture_sizes, out)
+    assert sizes == [(320, 180), (640, 360)]

@@ -21,7 +21,7 @@ def see(path: Path, stream: int = 0) -> Seen:
     seen: Seen = []
     with av.open(str(path)) as container:
         for frame in container.decode(video=stream):
-            code = read_code(frame.to_ndarray(format="gray"))
+            code = read_code(frame.to_ndarray(format="gray").astype(np.uint8, copy=False))
             assert code is not None, f"frame at {frame.time} s can't be read"
             assert code.source == SOURCE
             assert frame.time is not None
@@ -42,6 +42,16 @@ def hear(path: Path, stream: int = 0) -> list[float]:
     for at, samples in pieces:
         sound[at : at + len(samples)] = samples
     return [burst.start_s for burst in find_bursts(sound, SOUND_RATE, [PITCH_HZ])[PITCH_HZ]]
+
+
+def picture_sizes(path: Path, stream: int = 0) -> list[tuple[int, int]]:
+    """Each (width, height) of the decoded frames, as they change."""
+    sizes: list[tuple[int, int]] = []
+    with av.open(str(path)) as container:
+        for frame in container.decode(video=stream):
+            if not sizes or sizes[-1] != (frame.width, frame.height):
+                sizes.append((frame.width, frame.height))
+    return sizes
 
 
 def stream_names(path: Path) -> list[tuple[str, str]]:

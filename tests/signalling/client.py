@@ -112,11 +112,14 @@ def join_of(role: Role, sdp: str = "offer") -> dict[str, Any]:
 
 @asynccontextmanager
 async def bench_of(
-    folder: Path, limits: Limits | None = None, make_media: type[RecordingMedia] = RecordingMedia
+    folder: Path,
+    limits: Limits | None = None,
+    make_media: type[RecordingMedia] = RecordingMedia,
+    config: Config | None = None,
 ) -> AsyncIterator[Bench]:
     """A server with one lesson that waits for its teacher."""
     media = RecordingMediaService(make_media)
-    config = Config(http=Address("127.0.0.1", 0), data=folder, limits=limits or Limits())
+    config = config or Config(http=Address("127.0.0.1", 0), data=folder, limits=limits or Limits())
     async with running(config, media) as program, aiohttp.ClientSession() as session:
         lesson = new_lesson("Nyheter och medier", "RUB14", datetime.now(UTC))
         await program.store.add(lesson)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hmac
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -12,10 +15,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bridge.config import Limits
+from bridge.config import Address, Config, Limits
 from bridge.lessons import new_lesson
 from bridge.ports import MediaQuiet
-from bridge.values import EndpointId, Role
+from bridge.values import Contact, EndpointId, Role, TurnConfig
 from tests.signalling.client import Bench, Client, bench_of, join_of
 
 
@@ -76,6 +79,28 @@ async def test_welcome_gives_what_is_needed_to_come_back(bench: Bench) -> None:
         assert len(welcome["resume"]) == 43
         assert welcome["resumable_s"] == Limits().resumable_s == 30.0
         assert (welcome["iceServers"], welcome["contact"]) == ([], None)
+
+
+async def test_every_way_in_carries_the_relays_and_the_welcome_whom_to_call(tmp_path: Path) -> None:
+    turn = TurnConfig(("turn:turn.example.fi:3478", "turns:turn.example.fi:443?transport=tcp"), "north", 3600)
+    contact = Contact("Ring skolans kansli.", "+358 6 123 4567")
+    config = Config(http=Address("127.0.0.1", 0), data=tmp_path, turn=turn, contact=contact)
+    async with bench_of(tmp_path, config=config) as bench, bench.stranger() as kiosk:
+        welcome = await hello(bench, kiosk, Role.KIOSK)
+        assert welcome["contact"] == {"text": contact.text, "phone": contact.phone}
+        await kiosk.ask("open")
+        joined = await kiosk.ask("join", **join_of(Role.KIOSK))
+        restarted = await kiosk.ask("restart", offer="again")
+        async with bench.stranger() as back:
+            resumed = await hello(bench, back, Role.KIOSK, resume=welcome["resume"])
+        for message in (welcome, joined, restarted, resumed):
+            (server,) = message["iceServers"]
+            assert server["urls"] == list(turn.urls)
+            expiry, endpoint = server["username"].split(":")
+            assert endpoint == welcome["endpoint"]
+            assert 3500 < int(expiry) - time.time() < 3700
+            mac = hmac.new(b"north", server["username"].encode(), "sha1").digest()
+            assert base64.b64decode(server["credential"]) == mac
 
 
 async def test_a_cut_line_is_resumed_and_the_others_see_it(bench: Bench) -> None:

@@ -13,7 +13,6 @@ use pyo3::types::PyBytes;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 
 /// See media/_engine.pyi.
 #[pyclass(frozen, module = "media._engine")]
@@ -78,15 +77,9 @@ impl Engine {
 
     #[getter]
     fn io_counters(&self) -> Vec<(&'static str, u64)> {
-        let recordings = self.core.recording_counters();
-        let kept = [
-            ("recorded_octets", &recordings.written),
-            ("recording_dropped", &recordings.dropped),
-            ("recording_errors", &recordings.errors),
-        ];
-        let mut counters = self.core.counters().list();
-        counters.extend(kept.map(|(name, counter)| (name, counter.load(Ordering::Relaxed))));
-        counters
+        let mut all = self.core.counters().list();
+        all.extend(self.core.recording_counters().list());
+        all
     }
 
     #[pyo3(signature = (peer, *, shard, local_ufrag, local_pwd, remote_ufrag, receive_bitrate))]

@@ -89,6 +89,7 @@ fn the_lessons_of_the_seeds_reach_what_they_are_for() {
         "unmatched",
         "malformed",
         "checks_refused",
+        "recorded",
     ] {
         let count = reached.get(counter).unwrap_or_else(|| panic!("no counter {counter}: {reached:?}"));
         assert!(*count > 0, "{counter}: {reached:?}");

@@ -6,6 +6,7 @@
 //! accept, read (TCP) ------+--> worker thread ---+--> pending octets --write--> TCP
 //!   frames of RFC 4571     |     (one shard)     +--> record queue --> writer thread --> files
 //! handover queue ----------+                     +--> event queue --eventfd--> caller
+//!                                                +--> record queue --> writer thread --> files
 //!    ^-- other workers: datagrams and connections of this one's peers
 //! ```
 //!

@@ -31,6 +31,18 @@ pub struct RecordingCounters {
     pub errors: AtomicU64,
 }
 
+impl RecordingCounters {
+    /// All of them, by name.
+    #[must_use]
+    pub fn list(&self) -> [(&'static str, u64); 3] {
+        [
+            ("recording_octets", self.written.load(Ordering::Relaxed)),
+            ("recording_dropped", self.dropped.load(Ordering::Relaxed)),
+            ("recording_errors", self.errors.load(Ordering::Relaxed)),
+        ]
+    }
+}
+
 struct Known {
     shard: usize,
     peer: PeerId,
