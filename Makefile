@@ -22,7 +22,7 @@ rust_sources := $(shell find media/rust -name target -prune -o -type f -print 2>
 web_sources := $(shell find web -name node_modules -prune -o -type f -print 2>/dev/null)
 
 .PHONY: help demo test check setup build needs packages extension pages clean \
-        check-python check-stub check-rust check-web test-rust test-python test-web
+        check-python check-stub check-rust check-web test-rust test-python test-web fuzz
 
 help:
 	@echo "make demo    build everything and start a server with a demo lesson (Ctrl-C stops it)"
@@ -30,6 +30,7 @@ help:
 	@echo "make check   formatters, linters and type checkers only"
 	@echo "make setup   the set-up alone: system packages, virtual environment, node modules"
 	@echo "make build   the Rust extension (release) and the web application"
+	@echo "make fuzz    every fuzz target for FUZZ_SECONDS (600)"
 	@echo "make clean   remove what the other commands made"
 
 demo: build
@@ -124,6 +125,23 @@ test-python: build
 
 test-web: pages
 	@cd web && npm test
+
+# ---- fuzzing ---------------------------------------------------------------------------------------------
+
+# Each target for so long, one after another, on stable Rust and so without a sanitizer. What is found lies in
+# media/rust/engine/fuzz/target; the corpora themselves replay in test-rust.
+FUZZ_SECONDS ?= 600
+FUZZ_TARGETS ?= stun rtp extensions rtcp vp8 h264 framing srtp_open engine
+
+fuzz: needs
+	@command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz --locked
+	@cd media/rust/engine/fuzz; failed=; for target in $(FUZZ_TARGETS); do \
+	    echo "== fuzz $$target, $(FUZZ_SECONDS) s"; \
+	    mkdir -p target/new/$$target target/findings/$$target; \
+	    nice -n 19 cargo fuzz run --fuzz-dir . --sanitizer none $$target target/new/$$target corpus/$$target -- \
+	        -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 \
+	        -artifact_prefix=target/findings/$$target/ || failed="$$failed $$target"; \
+	done; [ -z "$$failed" ] || { echo "something was found:$$failed" >&2; exit 1; }
 
 clean:
 	@rm -rf $(venv) web/node_modules web/dist signalling/static media/rust/target tests/artifacts

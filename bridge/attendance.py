@@ -15,7 +15,7 @@ from bridge.values import ConnectionId, EndpointId, Grant, Pass
 
 
 class Nowhere:
-    """The outbox of an endpoint whose connection is cut. What it misses is in the snapshot of its return."""
+    """The outbox of an endpoint without a connection. What it misses is in the snapshot of its return."""
 
     def post(self, notice: Notice) -> None:
         """Forgets it."""
@@ -140,11 +140,12 @@ class Register:
         return attendance if (own.role, own.site) == (admitted.role, admitted.site) else None
 
     def resume(self, attendance: Attendance, secret: str, connection: ConnectionId, now: float) -> str:
-        """Reach it over this connection from now on; gives its next secret. The caller sets its outbox."""
+        """Reach it over this connection from now on; gives its next secret. Its outbox comes later."""
         self._connected.pop(attendance.connection, None)
         self._cut.pop(attendance.connection, None)
         self._connected[connection] = attendance
         attendance.connection, attendance.cut = connection, False
+        attendance.outbox = Nowhere()
         _keep_without_end(attendance)
         return self._resumption.renew(secret, now)
 

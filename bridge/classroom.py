@@ -116,6 +116,8 @@ class Classroom:
         self._register = Register(limit, resumable_s)
         self._changed: dict[EndpointId, None] = {}
         self._gone: list[EndpointId] = []
+        self._returning: dict[EndpointId, tuple[Resume, str]] = {}
+        """Those that came back and have no answer yet, with their next secret."""
         self._revision = 0
         self._closed = False
         self._handlers: dict[type[Message], Callable[[Any], Awaitable[None]]] = {
@@ -208,10 +210,11 @@ class Classroom:
         attendance = self._sender(message)
         request = message.request if isinstance(message, Request) else None
         if isinstance(message, Resume):
-            if attendance is not None:
-                self._remove(attendance)
             if not message.outcome.done():
                 message.outcome.set_exception(refused)
+            if attendance is not None:
+                # Half-way in, and its connection does not know that it has one.
+                self._remove(attendance)
         elif attendance is not None:
             self._refuse(attendance, request, refused.code, refused.text)
         elif isinstance(message, Enter):
@@ -261,35 +264,52 @@ class Classroom:
         )
 
     async def _resume(self, message: Resume) -> None:
+        """Its answer comes with the next publication: many that come back at once cost one plan each."""
         if message.outcome.cancelled():
             return
         now = self._monotonic()
         attendance = self._register.owner(message.secret, message.admitted, now)
         if attendance is None:
             raise RefusedError(ErrorCode.RESUME_FAILED, "no place is kept for this secret")
-        if not attendance.cut:
-            attendance.outbox.post(
-                Refused(None, ErrorCode.REPLACED, "its endpoint goes on over another connection")
-            )
+        text = "its endpoint goes on over another connection"
+        attendance.outbox.post(Refused(None, ErrorCode.REPLACED, text))
+        self._give_up_return(attendance.endpoint, ErrorCode.REPLACED, text)
         secret = self._register.resume(attendance, message.secret, message.connection, now)
+        self._returning[attendance.endpoint] = (message, secret)
         self._show(attendance)
-        # To the old outbox: nothing may come before the answer, and its snapshot says it all.
-        self._publish()
-        if self._register.get(attendance.endpoint) is not attendance:
-            raise RefusedError(ErrorCode.RESUME_FAILED, "its place was lost just now")
-        attendance.outbox = message.outbox
-        log.info("lesson %s endpoint %s: back", self._lesson.id, attendance.endpoint)
-        message.outbox.post(
-            Resumed(
-                message.request,
-                attendance.endpoint,
-                attendance.member is not None,
-                self._snapshot(attendance),
-                ReturnTicket(secret, self._resumable_s),
-                self._servers(attendance),
-            )
-        )
-        message.outcome.set_result(None)
+
+    def _answer_returns(self) -> None:
+        """To be called when all is published: what comes to the new outbox after the answer is news to it."""
+        for endpoint, (message, secret) in tuple(self._returning.items()):
+            attendance = self._register.get(endpoint)
+            # One that was cancelled is cut by the message that follows.
+            if attendance is None or message.outcome.done():
+                continue
+            try:
+                resumed = Resumed(
+                    message.request,
+                    endpoint,
+                    attendance.member is not None,
+                    self._snapshot(attendance),
+                    ReturnTicket(secret, self._resumable_s),
+                    self._servers(attendance),
+                )
+            except Exception:
+                log.exception("lesson %s endpoint %s: it did not come back", self._lesson.id, endpoint)
+                self._give_up_return(endpoint, ErrorCode.INTERNAL, "a fault of the server")
+                self._remove(attendance)
+                continue
+            log.info("lesson %s endpoint %s: back", self._lesson.id, endpoint)
+            attendance.outbox = message.outbox
+            message.outbox.post(resumed)
+            message.outcome.set_result(None)
+        self._returning.clear()
+
+    def _give_up_return(self, endpoint: EndpointId, code: ErrorCode, text: str) -> None:
+        """Tell the connection that waits to be this endpoint's. A no-op when there is none."""
+        message, _secret = self._returning.pop(endpoint, (None, None))
+        if message is not None and not message.outcome.done():
+            message.outcome.set_exception(RefusedError(code, text))
 
     async def _leave(self, message: Leave) -> None:
         attendance = self._attendance(message)
@@ -462,6 +482,7 @@ class Classroom:
         if self._register.get(endpoint) is not attendance:
             return
         self._register.remove(attendance)
+        self._give_up_return(endpoint, ErrorCode.RESUME_FAILED, "its place was lost just now")
         log.info("lesson %s endpoint %s: out", self._lesson.id, endpoint)
         self._changed.pop(endpoint, None)
         if attendance.announced:
@@ -482,27 +503,33 @@ class Classroom:
         return Snapshot(self._lesson, self._recording, members, attendance.placing.plan, self._revision)
 
     def _publish(self) -> None:
-        """Make new plans, route what changed, answer joins and tell the members the news."""
-        while self._changed or self._gone:
-            attendances = [a for e in self._changed if (a := self._register.get(e)) is not None]
-            changed = tuple(a.member for a in attendances if a.member is not None)
-            gone = tuple(self._gone)
-            for attendance in attendances:
-                attendance.announced = True
-            self._changed.clear()
-            self._gone.clear()
-            self._revision += 1
-            news = MembersChanged(changed, gone, self._revision)
-            roster = Roster.of(self._register.members())
-            for attendance in self._register:
-                if attendance.member is None:
-                    continue
-                try:
-                    self._tell(attendance, attendance.member, roster, news)
-                except Exception:
-                    endpoint = attendance.endpoint
-                    log.exception("lesson %s endpoint %s: plan failed", self._lesson.id, endpoint)
-                    self._refuse(attendance, None, ErrorCode.INTERNAL, "a fault of the server")
+        """Make new plans, route what changed, answer joins and returns, and tell the members the news."""
+        while self._changed or self._gone or self._returning:
+            if self._changed or self._gone:
+                self._publish_changes()
+            else:
+                self._answer_returns()
+
+    def _publish_changes(self) -> None:
+        attendances = [a for e in self._changed if (a := self._register.get(e)) is not None]
+        changed = tuple(a.member for a in attendances if a.member is not None)
+        gone = tuple(self._gone)
+        for attendance in attendances:
+            attendance.announced = True
+        self._changed.clear()
+        self._gone.clear()
+        self._revision += 1
+        news = MembersChanged(changed, gone, self._revision)
+        roster = Roster.of(self._register.members())
+        for attendance in self._register:
+            if attendance.member is None:
+                continue
+            try:
+                self._tell(attendance, attendance.member, roster, news)
+            except Exception:
+                endpoint = attendance.endpoint
+                log.exception("lesson %s endpoint %s: plan failed", self._lesson.id, endpoint)
+                self._refuse(attendance, None, ErrorCode.INTERNAL, "a fault of the server")
 
     def _tell(self, attendance: Attendance, member: Member, roster: Roster, news: MembersChanged) -> None:
         before = attendance.placing
@@ -546,6 +573,8 @@ class Classroom:
         for message in self._inbox.drain():
             if isinstance(message, Enter | Resume):
                 self._answer(message, RefusedError(code, text))
+        for endpoint in tuple(self._returning):
+            self._give_up_return(endpoint, code, text)
         self._register.clear()
         try:
             self._media.close()

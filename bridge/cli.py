@@ -76,7 +76,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_servers(verbs)
     _add_lesson(verbs)
     _add_token(verbs)
-    recording = _add(verbs, "recording", "recording", "Make the playable file of a lesson's recording now.")
+    recording = _add(
+        verbs,
+        "recording",
+        "recording",
+        "Make the playable file of a lesson's recording now, also while it goes on, and print its path.",
+    )
     _add_data(recording)
     _add_id(recording, required=True)
     return parser

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from bridge.lessons import new_lesson
-from bridge.program import Program
-from bridge.values import Role
+from bridge.lessons import IllegalTransitionError, new_lesson
+from bridge.program import Program, recording_of
+from bridge.values import LessonId, LessonState, Role
 
 COURSE = "RUB14"
 TITLE = "Nyheter och medier"
@@ -25,15 +25,18 @@ _LINKS = (
     (Role.HOME, "Vieremä", "a student at home"),
 )
 _STOPPING_S = 5.0
+_RECORDING_S = 5.0
+"""What takes longer the next server in this data folder makes."""
 
 
 async def run_demo(program: Program, say: Callable[[str], None], stop: asyncio.Event) -> None:
-    """Make the lesson, start the synthetic classroom, say the links, and stay until ``stop`` is set.
+    """Make the lesson, start the synthetic classroom, say the links, and stay until ``stop`` is set; then say
+    where the recording is.
 
     The classroom is a process of its own, which joins as any endpoint does. It is stopped with the demo; when
     it ends by itself, one line says so and the demo goes on without it.
     """
-    lesson = new_lesson(TITLE, COURSE, datetime.now(UTC))
+    lesson = new_lesson(TITLE, COURSE, datetime.now(UTC), record=True)
     await program.store.add(lesson)
 
     def sign(role: Role, site: str) -> str:
@@ -43,7 +46,7 @@ async def run_demo(program: Program, say: Callable[[str], None], stop: asyncio.E
     for role, site, words in _LINKS:
         say(f"  {words} ({site})")
         say(f"    {program.base_url}/{role}#t={sign(role, site)}")
-    say("Ctrl-C stops the demo.")
+    say("The lesson is recorded, and every page says so. Ctrl-C stops the demo.")
 
     child = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -61,6 +64,22 @@ async def run_demo(program: Program, say: Callable[[str], None], stop: asyncio.E
         await _until_either(child, say, stop)
     finally:
         await _end(child)
+        await _keep_recording(program, lesson.id, say)
+
+
+async def _keep_recording(program: Program, lesson: LessonId, say: Callable[[str], None]) -> None:
+    """End the lesson, so that its recording becomes a file to watch, and say where it is."""
+    recordings = program.recordings
+    with suppress(IllegalTransitionError):
+        await program.store.set_state(lesson, LessonState.ENDED, datetime.now(UTC))
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_RECORDING_S):
+            # The server hears of the end in half a second, and nothing tells when it is done with it.
+            while recordings.finished + recordings.failed == 0:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+    _, file = recording_of(program.data, lesson)
+    if await asyncio.to_thread(file.is_file):
+        say(f"The recording is {file}")
 
 
 async def _until_either(child: Process, say: Callable[[str], None], stop: asyncio.Event) -> None:

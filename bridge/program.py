@@ -1,8 +1,8 @@
 """The composition: the one file of bridge that knows signalling and media, and who starts and stops whom.
 
-start   storage -> media -> lessons -> HTTP
+start   storage -> media -> recordings -> lessons -> HTTP
 stop    no longer ready, HTTP stops listening -> every lesson's endpoints are told ``server-stopping`` and
-        their Classrooms close -> the other connections are told -> media -> storage
+        their Classrooms close -> the other connections are told -> recordings -> media -> storage
 """
 
 from __future__ import annotations
@@ -20,10 +20,13 @@ from typing import Any, Protocol
 
 from bridge.config import Address, Config
 from bridge.errors import SetupError
-from bridge.lessons import LessonStore
+from bridge.lessons import LessonStore, LessonUnknownError
 from bridge.ports import OpenMedia
 from bridge.registry import LiveLessons
 from bridge.storage import SqlLessonStore, open_database, sqlite_url
+from bridge.values import LessonId, LessonState
+from media.recording.layout import playable, raw_folder
+from media.recording.service import RecordingService
 from signalling.connection import Services
 from signalling.http import Door, make_application, make_runner
 from signalling.listener import Listener
@@ -35,6 +38,9 @@ from signalling.watch import Watch
 
 log = logging.getLogger(__name__)
 
+RECORDINGS = "recordings"
+"""The folder of recordings in the data folder."""
+
 
 class Media(Protocol):
     """The media of the process, as the composition needs it."""
@@ -43,6 +49,9 @@ class Media(Protocol):
 
     async def statistics(self) -> dict[str, Any]:
         """media.service.MediaService.statistics. Raises an exception when a shard does not answer."""
+
+    async def sync_recordings(self) -> None:
+        """Returns when what the engine gave to recordings is on disk."""
 
     @property
     def open(self) -> OpenMedia: ...
@@ -54,10 +63,11 @@ class Program:
 
     http: Address
     """Where it listens, with the port that the kernel chose where 0 was asked for."""
+    data: Path
     store: LessonStore
     tokens: Tokens
     lessons: LiveLessons
-
+    recordings: RecordingService
     secure: bool = False
     """Whether it speaks TLS itself."""
 
@@ -85,6 +95,8 @@ async def running(config: Config, media: Media | None = None) -> AsyncIterator[P
         store = await stack.enter_async_context(lessons_in(config.data))
         started = await _start_media(config) if media is None else media
         stack.push_async_callback(started.stop)
+        recordings = RecordingService(config.data / RECORDINGS, started.sync_recordings)
+        stack.push_async_callback(recordings.stop)
 
         lessons = LiveLessons(
             store,
@@ -95,6 +107,7 @@ async def running(config: Config, media: Media | None = None) -> AsyncIterator[P
             resumable_s=config.limits.resumable_s,
             ice_servers=TurnRest(config.turn),
             contact=config.contact,
+            recordings=recordings,
         )
         metrics = Metrics()
         door = Door(Services(lessons, tokens, config.limits, time.time, metrics))
@@ -113,7 +126,8 @@ async def running(config: Config, media: Media | None = None) -> AsyncIterator[P
             text = f"can't listen on {config.http}: {error.strerror or error}"
             raise SetupError("http-unavailable", text) from error
         stack.callback(listener.close)
-        program = Program(address, store, tokens, lessons, secure=tls is not None)
+        await recordings.recover(lambda lesson: _is_over(store, lesson))
+        program = Program(address, config.data, store, tokens, lessons, recordings, secure=tls is not None)
         log.info("listening on %s", program.base_url)
         yield program
         log.info("stopping")
@@ -135,6 +149,19 @@ async def tokens_of(data: Path) -> Tokens:
     return Tokens(await asyncio.to_thread(load_key, data))
 
 
+def recording_of(data: Path, lesson: LessonId) -> tuple[Path, Path]:
+    """The folder of a lesson's raw recording, and the file to watch that is made of it."""
+    return raw_folder(data / RECORDINGS, lesson), playable(data / RECORDINGS, lesson)
+
+
+async def _is_over(store: LessonStore, lesson: LessonId) -> bool:
+    """One that nobody knows any more does not go on either."""
+    try:
+        return (await store.get(lesson)).state is LessonState.ENDED
+    except LessonUnknownError:
+        return True
+
+
 async def _start_media(config: Config) -> Media:
     try:
         # Imported here, so that lessons and tokens can be made where the extension is not built.
@@ -145,7 +172,9 @@ async def _start_media(config: Config) -> Media:
             raise
         raise SetupError("media-unavailable", "the packet engine is not built; run: make build") from error
     try:
-        started = MediaService([str(address) for address in config.media], config.announce)
+        started = MediaService(
+            [str(address) for address in config.media], config.announce, recordings=config.data / RECORDINGS
+        )
         await started.start()
     except (EngineUnavailableError, ValueError) as error:
         raise SetupError("media-unavailable", f"media can't start: {error}") from error

@@ -192,15 +192,6 @@ class LiveLessons:
         except Exception:
             log.exception("lesson %s: its recording was not finished", lesson)
 
-    def overview(self) -> Overview:
-        """What goes on at this moment."""
-        running = tuple(self._running.values())
-        return Overview(
-            tuple(classroom.overview() for classroom in running),
-            self._inbox_refused + sum(classroom.inbox.refused for classroom in running),
-            self._inbox_dropped + sum(classroom.inbox.dropped for classroom in running),
-        )
-
     # What the store says
 
     async def _watch(self) -> None:

@@ -5,6 +5,7 @@ back as an event from drain(). Errors of the caller (unknown peer, duplicate SSR
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal, Self, final
 
 from typing_extensions import disjoint_base
@@ -20,8 +21,8 @@ class EngineError(Exception):
 @final
 class Engine:
     def __new__(cls, bind: Sequence[str], *, shards: int = 1) -> Self:
-        """Bind a UDP and a TCP port of one number on each "ADDR:PORT" and start the threads. Raises EngineError,
-        which names the protocol and the address."""
+        """Bind a UDP and a TCP port of one number on each "ADDR:PORT" and start the threads. Raises
+        EngineError, which names the protocol and the address."""
 
     @property
     def local_addresses(self) -> list[tuple[str, int]]:
@@ -35,7 +36,8 @@ class Engine:
     def shards(self) -> int: ...
     @property
     def io_counters(self) -> list[tuple[str, int]]:
-        """Datagrams sent and dropped, TCP connections taken, refused and closed, by reason, of all threads.
+        """Datagrams sent and dropped, TCP connections taken, refused and closed, by reason, of all threads,
+        and what became of recordings.
 
         They only grow; tcp_accepted - tcp_closed are open. Meanings: media/rust/engine/src/io/counters.rs.
         """
@@ -87,8 +89,9 @@ class Engine:
         repaired_rid_extension: int | None,
         level_extension: int | None,
     ) -> None:
-        """``source`` is unique in the engine. ``layers``: (rid, SSRC, SSRC of its retransmissions), high to low,
-        None where unsaid. ``nack``: the publisher answers NACK, with RTX where that has a payload type."""
+        """``source`` is unique in the engine. ``layers``: (rid, SSRC, SSRC of its retransmissions), high to
+        low, None where unsaid. ``nack``: the publisher answers NACK, with RTX where that has a payload
+        type."""
 
     def unpublish(self, peer: int, source: int) -> None: ...
     def add_slot(
@@ -107,13 +110,21 @@ class Engine:
         level_extension: int | None,
         send_time_extension: int | None,
     ) -> None:
-        """One half of a slot: (slot, media) is unique in a peer, and so are ``ssrc`` and ``rtx_ssrc``, as long as
-        it lives. ``payloads``: (codec, payload type, that of its retransmissions), each codec once."""
+        """One half of a slot: (slot, media) is unique in a peer, and so are ``ssrc`` and ``rtx_ssrc``, as
+        long as it lives. ``payloads``: (codec, payload type, that of its retransmissions), each codec
+        once."""
 
     def route(
         self, peer: int, slot: int, *, media: Literal["audio", "video"], source: int | None, layer: int = 0
     ) -> None:
         """What plays in that half; ``layer`` indexes the source's layers. Pictures switch at a key frame."""
+
+    def record(self, peer: int, source: int, path: Path | None, *, kind: str = "") -> None:
+        """Append the best layer of the source to a new file at ``path`` (media/recording/FORMAT.md) from now
+        on; None ends it. Its folder is made. ``kind`` is written into the file, at most 32 octets."""
+
+    def sync_recordings(self, ticket: int) -> None:
+        """Answered by one RecordingsSynced event per shard, when all that came before is on disk."""
 
     def remove_peer(self, peer: int) -> None: ...
     def request_stats(self, ticket: int) -> None:
@@ -213,6 +224,28 @@ class Event:
         @property
         def layer(self) -> int: ...
         def __new__(cls, peer: int, slot: int, media: str, source: int, layer: int) -> Self: ...
+
+    @final
+    class RecordingFailed(Event):
+        """What is recorded of the source has a hole from now on, or has ended."""
+
+        __match_args__: tuple[Literal["peer"], Literal["source"], Literal["text"]] = ...
+        @property
+        def peer(self) -> int: ...
+        @property
+        def source(self) -> int: ...
+        @property
+        def text(self) -> str: ...
+        def __new__(cls, peer: int, source: int, text: str) -> Self: ...
+
+    @final
+    class RecordingsSynced(Event):
+        __match_args__: tuple[Literal["ticket"], Literal["shard"]] = ...
+        @property
+        def ticket(self) -> int: ...
+        @property
+        def shard(self) -> int: ...
+        def __new__(cls, ticket: int, shard: int) -> Self: ...
 
     @final
     class CommandFailed(Event):

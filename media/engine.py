@@ -28,6 +28,8 @@ from media.plan import IcePlan, Media, PeerPlan, SlotPlan, SourcePlan
 logger = logging.getLogger(__name__)
 
 STATS_TIMEOUT_S = 2.0
+SYNC_TIMEOUT_S = 30.0
+"""A disk that is slower has no recording that could be waited for."""
 _RUST = Path(__file__).parent / "rust"
 _HASHED = ("Cargo.toml", "src/**/*.rs", "engine/Cargo.toml", "engine/src/**/*.rs")
 
@@ -56,6 +58,9 @@ class PeerHandler(Protocol):
         """No authenticated packet for some seconds (``quiet``), or one came again."""
 
     def source_live(self, source: int, layer: int, live: bool) -> None: ...
+    def recording_failed(self, source: int, text: str) -> None:
+        """What is recorded of the source has a hole from now on, or has ended."""
+
     def command_failed(self, code: str) -> None:
         """One of its commands could not be carried out; ``code`` is the engine's stable word for why."""
 
@@ -77,6 +82,12 @@ class EngineCounters:
     commands_failed: int = 0
     events_without_peer: int = 0
     """Of peers removed a moment ago: what was under way when they went."""
+
+
+@dataclass(slots=True)
+class _SyncRequest:
+    waiting: int
+    done: asyncio.Future[None]
 
 
 @dataclass(slots=True)
@@ -107,6 +118,7 @@ class PacketEngine:
         self._native: _engine.Engine | None = None
         self._handlers: dict[int, PeerHandler] = {}
         self._stats: dict[int, _StatsRequest] = {}
+        self._syncs: dict[int, _SyncRequest] = {}
         self._peers = itertools.count(1)
         self._sources = itertools.count(1)
         self._tickets = itertools.count(1)
@@ -125,6 +137,10 @@ class PacketEngine:
             ),
             # Nobody waits for it yet: a slot's new picture speaks for itself.
             _engine.Event.SlotSwitched: lambda event: None,
+            _engine.Event.RecordingFailed: self._for_peer(
+                lambda peer, event: peer.recording_failed(event.source, event.text)
+            ),
+            _engine.Event.RecordingsSynced: self._synced,
             _engine.Event.CommandFailed: self._command_failed,
             _engine.Event.ShardFailed: self._shard_failed,
             _engine.Event.Stats: self._stats_came,
@@ -150,6 +166,9 @@ class PacketEngine:
         for request in self._stats.values():
             request.done.cancel()
         self._stats.clear()
+        for sync in self._syncs.values():
+            sync.done.cancel()
+        self._syncs.clear()
         await asyncio.to_thread(native.close)
 
     @property
@@ -159,7 +178,8 @@ class PacketEngine:
 
     @property
     def io_counters(self) -> dict[str, int]:
-        """Datagrams sent and dropped, and TCP connections taken, refused and closed, by reason."""
+        """Datagrams sent and dropped, TCP connections taken and closed, by reason; what became of
+        recordings."""
         return dict(self._running().io_counters)
 
     def shard_of(self, lesson: LessonId) -> int:
@@ -263,6 +283,34 @@ class PacketEngine:
         """Play a source in one half of a slot, or nothing."""
         self._command(self._running().route, peer, slot, media=media, source=source)
 
+    def record(self, peer: int, source: int, path: Path | None, *, kind: str = "") -> None:
+        """Append the best layer of a source to a new file from now on; None ends that.
+
+        The engine makes the file and its folder. The format is that of media/recording/FORMAT.md; ``kind``
+        stands in it.
+        """
+        self._command(self._running().record, peer, source, path, kind=kind)
+
+    async def sync_recordings(self) -> None:
+        """Return when all that was recorded before the call, ends of recordings included, is on disk.
+
+        Raises EngineUnavailableError if that takes longer than 30 s.
+        """
+        native = self._running()
+        ticket = next(self._tickets)
+        request = _SyncRequest(native.shards, asyncio.get_running_loop().create_future())
+        self._syncs[ticket] = request
+        try:
+            self._command(native.sync_recordings, ticket)
+            async with asyncio.timeout(SYNC_TIMEOUT_S):
+                await request.done
+        except TimeoutError:
+            raise EngineUnavailableError(
+                f"{request.waiting} shards have not synced their recordings"
+            ) from None
+        finally:
+            self._syncs.pop(ticket, None)
+
     async def stats(self) -> list[ShardStats]:
         """The counters of every shard. Raises EngineUnavailableError if one doesn't answer in 2 s."""
         native = self._running()
@@ -326,6 +374,14 @@ class PacketEngine:
     def _events_dropped(self, event: _engine.Event.EventsDropped) -> None:
         self.counters.events_dropped += event.count
         logger.error("shard %d of the packet engine dropped %d events", event.shard, event.count)
+
+    def _synced(self, event: _engine.Event.RecordingsSynced) -> None:
+        request = self._syncs.get(event.ticket)
+        if request is None:
+            return
+        request.waiting -= 1
+        if request.waiting == 0 and not request.done.done():
+            request.done.set_result(None)
 
     def _stats_came(self, event: _engine.Event.Stats) -> None:
         request = self._stats.get(event.ticket)

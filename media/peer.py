@@ -10,9 +10,18 @@ import asyncio
 import enum
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
-from bridge.ports import MediaConnected, MediaEvent, MediaLost, MediaQuiet, MediaRefusedError, SourceLive
-from bridge.values import EndpointId, LessonId, SourceRef
+from bridge.ports import (
+    MediaConnected,
+    MediaEvent,
+    MediaLost,
+    MediaQuiet,
+    MediaRefusedError,
+    RecordingFailed,
+    SourceLive,
+)
+from bridge.values import EndpointId, LessonId, SourceKind, SourceRef
 from media.dtls import Certificate, DtlsFailedError, DtlsPeer, SrtpKeys
 from media.engine import EngineUnavailableError, PacketEngine
 from media.negotiation import Negotiated
@@ -58,8 +67,12 @@ class MediaPeer:
         lesson: LessonId,
         endpoint: EndpointId,
         negotiated: Negotiated,
+        record_to: Callable[[SourceKind], Path] | None = None,
     ) -> None:
-        """Create the peer, its sources and its slots in the engine. Raises EngineUnavailableError."""
+        """Create the peer, its sources and its slots in the engine. Raises EngineUnavailableError.
+
+        ``record_to``: in which new file a source is recorded, until ``close``; None: nothing is.
+        """
         self._engine = engine
         self._sink = sink
         self._name = f"lesson {lesson} endpoint {endpoint}"
@@ -71,6 +84,7 @@ class MediaPeer:
         self._local: str | None = None
         self._plans: dict[int, SourcePlan] = {}
         self._live: dict[int, set[int]] = {}
+        self._recorded: set[int] = set()
         halves = {(slot.index, half.codec.media): half for slot in plan.slots for half in slot.halves}
         self._playing: dict[tuple[int, Media], int | None] = dict.fromkeys(halves)
         self._carried = {key: {codec.name for codec in half.codecs} for key, half in halves.items()}
@@ -78,7 +92,11 @@ class MediaPeer:
         self.peer = engine.add_peer(self, plan, shard=engine.shard_of(lesson))
         try:
             for source in plan.sources:
-                self._plans[engine.publish(self.peer, source)] = source
+                number = engine.publish(self.peer, source)
+                self._plans[number] = source
+                if record_to is not None:
+                    engine.record(self.peer, number, record_to(source.kind), kind=source.kind.value)
+                    self._recorded.add(number)
             for slot in plan.slots:
                 engine.add_slot(self.peer, slot)
         except EngineUnavailableError:
@@ -143,6 +161,15 @@ class MediaPeer:
             self._set_state(PeerState.LOST)
             self._sink(MediaLost(self._endpoint, reason))
 
+    def stop_recording(self) -> None:
+        """End the recordings of its sources: a goodbye takes a moment, which does not belong to them."""
+        while self._recorded:
+            try:
+                self._engine.record(self.peer, self._recorded.pop(), None)
+            except EngineUnavailableError as exc:
+                # The removal of the peer, or the end of the engine, ends it as well.
+                logger.warning("%s: a recording ends later: %s", self._name, exc)
+
     async def close(self) -> None:
         """Say close_notify as best one can, then remove the peer from the engine. Idempotent."""
         if self._state is PeerState.CLOSED:
@@ -188,6 +215,13 @@ class MediaPeer:
             layers.discard(layer)
         if bool(layers) != before:
             self._sink(SourceLive(SourceRef(self._endpoint, plan.kind), live))
+
+    def recording_failed(self, source: int, text: str) -> None:
+        plan = self._plans.get(source)
+        if plan is None or self._state is PeerState.CLOSED:
+            return
+        logger.error("%s: the recording of its %s: %s", self._name, plan.kind.value, text)
+        self._sink(RecordingFailed(SourceRef(self._endpoint, plan.kind), text))
 
     def command_failed(self, code: str) -> None:
         if code in _HARMLESS or self._state is PeerState.CLOSED:

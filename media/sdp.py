@@ -27,6 +27,7 @@ MAX_CHARACTERS = 200_000
 MAX_MEDIA = 64
 # aiortc looks each ssrc and fmtp up in a list, so the work grows with the square of their number. A browser
 # that offers every codec it has stays below 60 of each on an m-line.
+_MAX_SESSION_LINES, _MAX_SECTION_LINES = 128, 1024
 _MAX_LINES_OF = {
     "rtpmap": 128,
     "fmtp": 128,
@@ -134,11 +135,13 @@ def _parse(text: str) -> SdpSession:
         raise SdpInvalidError("no m-line")
     if len(groups) > MAX_MEDIA:
         raise SdpInvalidError(f"more than {MAX_MEDIA} m-lines")
-    for lines in groups:
+    if len(session_lines) > _MAX_SESSION_LINES or any(len(lines) > _MAX_SECTION_LINES for lines in groups):
+        raise SdpInvalidError("too many lines")
+    for lines in (session_lines, *groups):
         counts = Counter(name for name, _ in _attributes(lines))
         for name, limit in _MAX_LINES_OF.items():
             if counts[name] > limit:
-                raise SdpInvalidError(f"more than {limit} {name} lines on an m-line")
+                raise SdpInvalidError(f"more than {limit} {name} lines in one place")
 
     kept = [line for line in session_lines if not line.startswith("a=candidate")]
     kept += [line for lines in groups for line in lines if _name(line) not in _NOT_FOR_AIORTC]

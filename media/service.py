@@ -16,10 +16,12 @@ import secrets
 import string
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from bridge.ports import Admission, MediaEvent, MediaRefusedError
-from bridge.values import EndpointId, Grant, LessonId, Offer, SourceRef
+from bridge.values import EndpointId, Grant, LessonId, Offer, SourceKind, SourceRef
 from media.addresses import (
     MAX_CANDIDATES,
     Announced,
@@ -33,6 +35,7 @@ from media.engine import PacketEngine, ShardStats
 from media.negotiation import LocalParameters, negotiate
 from media.peer import MediaPeer
 from media.plan import Media
+from media.recording.layout import raw_folder, raw_name
 from media.restart import FreshIce
 from media.statistics import PeerNames, arrange
 
@@ -44,12 +47,17 @@ _UFRAG_LENGTH = 8
 _PWD_LENGTH = 24
 
 
+class RecordingUnavailableError(Exception):
+    """A lesson is to be recorded, and there is no place for it."""
+
+
 class MediaService:
     """Owns the packet engine and the DTLS certificate of the process; ``open`` makes the media of a lesson.
 
     ``bind``: "ADDR:PORT" to hear on; a "[::]:PORT" beside others is left out where the machine has no IPv6.
     ``announce``: what the answers' candidates name, as media.addresses.parse_announced reads it or as
     (address, port or None); need not be local. Empty: what the sockets are bound to.
+    ``recordings``: the folder of recorded lessons; None: none can be recorded.
     Raises ValueError for an address that is none.
     """
 
@@ -59,6 +67,7 @@ class MediaService:
         announce: Sequence[str | tuple[str, int | None]] = (),
         *,
         shards: int = 1,
+        recordings: Path | None = None,
     ) -> None:
         self._bind = tuple(bind)
         self._shards = shards
@@ -66,6 +75,7 @@ class MediaService:
         self._announce = tuple(
             parse_announced(each) if isinstance(each, str) else Announced(*each) for each in announce
         )
+        self._recordings = recordings
         self._certificate: Certificate | None = None
         self._candidates: tuple[tuple[str, int], ...] = ()
         self._lessons: set[LessonMedia] = set()
@@ -105,13 +115,15 @@ class MediaService:
     def open(
         self, lesson: LessonId, sink: Callable[[MediaEvent], None], *, record: bool = False
     ) -> LessonMedia:
-        """The media of one lesson (bridge.ports.OpenMedia)."""
+        """The media of one lesson (bridge.ports.OpenMedia).
+
+        Raises RecordingUnavailableError when it is to be recorded and there is no folder, or the lesson's id
+        makes no name of one.
+        """
         if self._certificate is None:
             raise RuntimeError("the media service was not started")
-        if record:
-            # Everyone in it would be told that it is recorded.
-            raise NotImplementedError("the packet engine does not record yet")
-        media = LessonMedia(self, self._engine, self._certificate, lesson, sink)
+        recording = self._folder(lesson) if record else None
+        media = LessonMedia(self, self._engine, self._certificate, lesson, sink, recording=recording)
         self._lessons.add(media)
         return media
 
@@ -119,6 +131,18 @@ class MediaService:
     def candidates(self) -> tuple[tuple[str, int], ...]:
         """The (address, port) pairs that answers name."""
         return self._candidates
+
+    async def sync_recordings(self) -> None:
+        """Return when all that was recorded is on disk. Raises EngineUnavailableError."""
+        await self._engine.sync_recordings()
+
+    def _folder(self, lesson: LessonId) -> Path:
+        if self._recordings is None:
+            raise RecordingUnavailableError("there is no folder for recordings")
+        try:
+            return raw_folder(self._recordings, lesson)
+        except ValueError as exc:
+            raise RecordingUnavailableError(str(exc)) from exc
 
     async def stats(self) -> list[ShardStats]:
         """The engine's counters. Raises EngineUnavailableError."""
@@ -140,7 +164,7 @@ class MediaService:
                 "LESSON": {
                   "ENDPOINT": {
                     "state": "connected",                    joining, connected or lost
-                    "local": "192.0.2.1:10000",              the selected ICE pair
+                    "local": "192.0.2.1",                    the selected ICE pair
                     "remote": "198.51.100.7:51234",
                     "silent_ms": 12,                         since the last authenticated packet
                     "round_trip_ms": 40,                     0: not measured yet
@@ -208,8 +232,11 @@ class LessonMedia:
         certificate: Certificate,
         lesson: LessonId,
         sink: Callable[[MediaEvent], None],
+        *,
+        recording: Path | None = None,
     ) -> None:
         self.lesson = lesson
+        self._recording = recording
         self._service = service
         self._engine = engine
         self._certificate = certificate
@@ -234,6 +261,7 @@ class LessonMedia:
             lesson=self.lesson,
             endpoint=endpoint,
             negotiated=negotiated,
+            record_to=self._record_to(endpoint) if grant.teaches else None,
         )
         return Admission(
             answer=negotiated.answer,
@@ -280,6 +308,7 @@ class LessonMedia:
         """Remove the endpoint; its DTLS goodbye and its removal from the engine follow at once, in a task."""
         peer = self._peers.pop(endpoint, None)
         if peer is not None:
+            peer.stop_recording()
             self._service.see_off(peer.close())
 
     def close(self) -> None:
@@ -293,6 +322,12 @@ class LessonMedia:
         """Say MediaLost of every endpoint."""
         for peer in list(self._peers.values()):
             peer.lose(reason)
+
+    def _record_to(self, endpoint: EndpointId) -> Callable[[SourceKind], Path] | None:
+        if (folder := self._recording) is None:
+            return None
+        start = datetime.now(UTC)
+        return lambda kind: folder / raw_name(start, endpoint, kind.value)
 
     def names(self) -> list[PeerNames]:
         """For MediaService.statistics: who is here."""

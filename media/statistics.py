@@ -28,7 +28,7 @@ class PeerNames:
     state: str
     """A value of media.peer.PeerState."""
     local: str | None
-    """Our address of the selected ICE pair, "ADDR:PORT"."""
+    """Our address of the selected ICE pair, without the port."""
     sources: Mapping[int, SourcePlan]
     """By the engine's source id."""
 

@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 
 from bridge.overview import Overview
 from bridge.values import Role
+from signalling.totals import PeerTotals
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 JOIN_BUCKETS_S = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -45,6 +46,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._refused: Counter[str] = Counter()
+        self._repair = PeerTotals()
         self._registry = CollectorRegistry()
         self._process: CollectorRegistry | None = None
         self._joins = Histogram(
@@ -65,7 +67,8 @@ class Metrics:
     async def write(self, moment: Moment) -> bytes:
         """The text format, version 0.0.4."""
         gathered = CollectorRegistry()
-        gathered.register(_Gathered(tuple(_families(moment, self._refused))))
+        repair = None if moment.media is None else self._repair.look(moment.media)
+        gathered.register(_Gathered(tuple(_families(moment, self._refused, repair))))
         # In a thread: the collectors of the process read from /proc, first when they are made.
         return await asyncio.to_thread(self._generate, gathered)
 
@@ -85,7 +88,9 @@ class _Gathered(Collector):
         return self._families
 
 
-def _families(moment: Moment, refused: Mapping[str, int]) -> Iterable[Metric]:
+def _families(
+    moment: Moment, refused: Mapping[str, int], of_peers: Mapping[str, int] | None
+) -> Iterable[Metric]:
     lessons = moment.lessons
     yield GaugeMetricFamily(
         "luokkasilta_lessons_live", "Lessons with endpoints in this process.", len(lessons.lessons)
@@ -118,11 +123,11 @@ def _families(moment: Moment, refused: Mapping[str, int]) -> Iterable[Metric]:
         ("inbox_dropped", "News of sources dropped by a full inbox.", lessons.inbox_dropped),
     ):
         yield CounterMetricFamily(f"luokkasilta_{name}", words, value=value)
-    yield from _engine_families(moment.media)
+    yield from _engine_families(moment.media, of_peers or {})
 
 
-def _engine_families(media: Mapping[str, Any] | None) -> Iterable[Metric]:
-    """From bridge.ports.Statistics; nothing but ``up`` when the engine does not answer."""
+def _engine_families(media: Mapping[str, Any] | None, of_peers: Mapping[str, int]) -> Iterable[Metric]:
+    """Nothing but ``up`` when the engine does not answer."""
     yield GaugeMetricFamily(
         "luokkasilta_engine_up", "Every shard of the engine answers.", int(media is not None)
     )
@@ -138,12 +143,13 @@ def _engine_families(media: Mapping[str, Any] | None) -> Iterable[Metric]:
         peers.add_metric([str(shard["shard"])], shard["peers"])
     yield shards
     yield peers
-    for key, name, words in (
-        ("io", "io", "Datagrams that all threads sent and dropped."),
-        ("troubles", "troubles", "Events dropped, shards failed, commands failed."),
+    for name, words, values in (
+        ("io", "Datagrams and connections of all threads, taken and dropped.", media.get("io", {})),
+        ("troubles", "Events dropped, shards failed, commands failed.", media.get("troubles", {})),
+        ("peer", "What all peers counted: NACKs, retransmissions, key frames, refusals.", of_peers),
     ):
         family = CounterMetricFamily(f"luokkasilta_engine_{name}", words, labels=["counter"])
-        yield _labelled(family, media.get(key, {}))
+        yield _labelled(family, values)
 
 
 def _labelled(family: Any, values: Mapping[str, int]) -> Metric:

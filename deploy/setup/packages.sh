@@ -10,6 +10,10 @@ command -v cc >/dev/null 2>&1 || packages+=(build-essential)
 "$(./python.sh)" -c 'import ensurepip, venv' >/dev/null 2>&1 || packages+=(python3-venv)
 # Chromium draws nothing without a font.
 command -v chromium >/dev/null 2>&1 || packages+=(chromium fonts-liberation)
+command -v firefox-esr >/dev/null 2>&1 || packages+=(firefox-esr)
+# Namespaces and devices for lessons over bad lines (tests/line), and a TURN server.
+command -v ip >/dev/null 2>&1 || packages+=(iproute2)
+command -v turnserver >/dev/null 2>&1 || packages+=(coturn)
 
 ((${#packages[@]})) || exit 0
 

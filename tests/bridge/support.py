@@ -100,18 +100,27 @@ class RecordingMedia:
 class RecordingMediaService:
     """Opens RecordingMedia, one for each lesson that becomes live here."""
 
+    make: type[RecordingMedia] = RecordingMedia
     opened: list[tuple[LessonId, RecordingMedia]] = field(default_factory=list)
     stopped: int = 0
+    counters: dict[str, Any] | Exception = field(
+        default_factory=lambda: {"shards": [], "io": {}, "troubles": {}, "lessons": {}}
+    )
 
     def open(
         self, lesson: LessonId, sink: Callable[[MediaEvent], None], *, record: bool = False
     ) -> RecordingMedia:
-        media = RecordingMedia(sink, record)
+        media = self.make(sink, record)
         self.opened.append((lesson, media))
         return media
 
     async def statistics(self) -> dict[str, Any]:
-        return {"shards": [], "io": {}, "troubles": {}, "lessons": {}}
+        if isinstance(self.counters, Exception):
+            raise self.counters
+        return self.counters
+
+    async def sync_recordings(self) -> None:
+        """Nothing is recorded here."""
 
     async def stop(self) -> None:
         self.stopped += 1

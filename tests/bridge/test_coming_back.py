@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from bridge.attendance import Attendance
 from bridge.errors import ErrorCode, RefusedError
-from bridge.inbox import Disconnected, Enter, Open, PlaceExpired, SourceSwitched, Stop
+from bridge.inbox import Disconnected, End, Enter, Open, PlaceExpired, SourceSwitched, Stop
 from bridge.notices import (
     Done,
     Joined,
@@ -46,6 +47,12 @@ async def news_of(watcher: Endpoint, endpoint: Endpoint) -> bool:
                 return member.away
 
 
+def away_of(watcher: Endpoint) -> set[EndpointId]:
+    """Whom it was told to be away, at any time."""
+    news = watcher.outbox.all_of(MembersChanged)
+    return {member.endpoint for each in news for member in each.changed if member.away}
+
+
 async def refused(outcome: asyncio.Future[None]) -> ErrorCode:
     with pytest.raises(RefusedError) as caught:
         await asyncio.wait_for(outcome, PATIENCE_S)
@@ -65,6 +72,10 @@ async def test_a_cut_connection_leaves_its_media_and_its_slots(room: Room) -> No
     assert room.media.dismissed == []
     assert len(room.media.routes) == before
     assert room.media.playing(teacher.id)[0] == (Ref(home.id, CAMERA), Ref(home.id, MIC))
+    told = len(home.outbox.notices)
+    room.classroom.post(SourceSwitched(teacher.connection, 5, CAMERA, on=False))
+    await teacher.outbox.wait_for(MembersChanged)
+    assert len(home.outbox.notices) == told, "nothing is put by for a connection that is gone"
 
 
 async def test_it_comes_back_as_itself_with_the_whole_state(room: Room) -> None:
@@ -86,7 +97,8 @@ async def test_it_comes_back_as_itself_with_the_whole_state(room: Room) -> None:
     assert room.media.admitted == ["kiosk", "home", "school"], "nothing is negotiated anew"
     room.classroom.post(SourceSwitched(teacher.connection, 6, CAMERA, on=True))
     news = await home.outbox.wait_for(MembersChanged)
-    assert news.revision == snapshot.revision + 1, "and no news is told twice"
+    assert news.revision == snapshot.revision + 1
+    assert [m.endpoint for m in news.changed] == [teacher.id], "nothing of the snapshot is told again"
 
 
 async def test_the_others_see_it_come_back(room: Room) -> None:
@@ -161,6 +173,66 @@ async def test_a_join_whose_answer_was_lost_is_told_and_not_done_twice(room: Roo
     assert room.media.admitted == ["kiosk", "home"]
 
 
+async def test_many_that_come_back_at_once_make_few_plans(room: Room) -> None:
+    teacher = await room.opened()
+    homes = [await room.joined(f"home {i}", Role.HOME) for i in range(20)]
+    for home in homes:
+        home.is_cut()
+    for home in homes:
+        while home.id not in away_of(teacher):
+            await teacher.outbox.wait_for(MembersChanged)
+    before = len(teacher.outbox.all_of(MembersChanged))
+    outcomes = [home.ask_to_resume(f"again {i}") for i, home in enumerate(homes)]
+    await asyncio.wait_for(asyncio.gather(*outcomes), PATIENCE_S)
+    for home in homes:
+        resumed = home.outbox.notices[0]
+        assert isinstance(resumed, Resumed)
+        assert home.id not in {member.endpoint for member in resumed.snapshot.members if member.away}
+    assert len(teacher.outbox.all_of(MembersChanged)) - before < 5
+
+
+async def test_news_between_a_return_and_its_answer_is_in_the_answer(room: Room) -> None:
+    home = await room.enter("home", Role.HOME)
+    teacher = await room.enter("kiosk", Role.KIOSK)
+    home.is_cut()
+    outcome = home.ask_to_resume("second")
+    room.classroom.post(Open(teacher.connection, 2))
+    await asyncio.wait_for(outcome, PATIENCE_S)
+    (resumed,) = home.outbox.notices
+    assert isinstance(resumed, Resumed)
+    assert resumed.snapshot.lesson.state is LessonState.LIVE
+
+
+async def test_of_two_that_come_back_as_one_the_later_does(room: Room) -> None:
+    await room.opened()
+    home = await room.joined("home", Role.HOME)
+    home.is_cut()
+    first = home.ask_to_resume("second")
+    second = home.ask_to_resume("third")
+    await asyncio.wait_for(second, PATIENCE_S)
+    assert await refused(first) is ErrorCode.REPLACED
+    assert [type(notice) for notice in home.outbox.notices] == [Resumed]
+
+
+async def test_a_place_that_is_lost_before_the_answer(room: Room) -> None:
+    await room.opened()
+    home = await room.joined("home", Role.HOME)
+    home.is_cut()
+    outcome = home.ask_to_resume("second")
+    room.media.sink(MediaLost(home.id, "fell silent"))
+    assert await refused(outcome) is ErrorCode.RESUME_FAILED
+    assert home.outbox.notices == []
+
+
+async def test_a_lesson_that_closes_before_the_answer(room: Room) -> None:
+    teacher = await room.opened()
+    home = await room.joined("home", Role.HOME)
+    home.is_cut()
+    outcome = home.ask_to_resume("second")
+    room.classroom.post(End(teacher.connection, 9))
+    assert await refused(outcome) is ErrorCode.LESSON_ENDED
+
+
 # Until when
 
 
@@ -197,7 +269,7 @@ async def test_who_came_back_in_time_does_not_expire(room: Room) -> None:
 
 
 async def test_a_classroom_of_those_away_stays_until_they_expire() -> None:
-    room = Room(resumable_s=0.3)
+    room = Room(resumable_s=1.5)
     teacher = await room.opened()
     teacher.is_cut()
     await asyncio.sleep(0.05)
@@ -263,6 +335,7 @@ async def test_a_new_page_replaces_its_ghost_at_once(room: Room) -> None:
     await page.join()
     gone = [news.gone for news in teacher.outbox.all_of(MembersChanged) if news.gone]
     assert gone == [(ghost.id,)]
+    assert room.media.playing(teacher.id)[0] == (Ref(page.id, CAMERA), Ref(page.id, MIC)), "the same slot"
     assert await refused(ghost.ask_to_resume("second")) is ErrorCode.RESUME_FAILED
 
 
@@ -336,6 +409,24 @@ async def test_a_fault_while_coming_back_ends_that_endpoint_alone(
     assert len(errors) == 1
     room.classroom.post(Open(teacher.connection, 3))
     await teacher.outbox.wait_for(Done)
+
+
+async def test_a_fault_half_way_in_leaves_nobody_without_a_connection(
+    room: Room, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await room.opened()
+    home = await room.joined("home", Role.HOME)
+    home.is_cut()
+    await asyncio.sleep(0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Attendance, "refresh", broken)
+        assert await refused(home.ask_to_resume("second")) is ErrorCode.INTERNAL
+    assert room.media.dismissed == [home.id]
+    assert [record.levelname for record in caplog.records].count("ERROR") == 1
+
+
+def broken(_attendance: Attendance) -> bool:
+    raise RuntimeError("out of order")
 
 
 class Broken:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.kit.media_files import PITCHES_HZ, Devices, write_devices
+from tests.line.namespaces import why_not
 
 LONGER_THAN_ANY_TEST_S = 90.0
 
@@ -21,3 +22,10 @@ def devices() -> Iterator[tuple[Devices, ...]]:
         yield tuple(
             write_devices(Path(folder), source, LONGER_THAN_ANY_TEST_S) for source in range(len(PITCHES_HZ))
         )
+
+
+@pytest.fixture
+def needs_namespaces() -> None:
+    """Skips where this machine can't have network namespaces joined by lines."""
+    if reason := why_not():
+        pytest.skip(f"no namespaces on this machine: {reason}")

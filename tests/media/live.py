@@ -67,9 +67,10 @@ class LivePage:
         await self.page.evaluate(_JOIN, edit(answer))
         return answer
 
-    async def restart_ice(self) -> None:
+    async def restart_ice(self, edit: Callable[[str], str] = lambda answer: answer) -> None:
+        """As after restartIce(); ``edit`` as in ``join``."""
         offer: str = await self.page.evaluate(_RESTART)
-        await self.page.evaluate(_ANSWER_RESTART, self._lesson.restart(self.endpoint, offer))
+        await self.page.evaluate(_ANSWER_RESTART, edit(self._lesson.restart(self.endpoint, offer)))
 
     async def stats(self, kind: str) -> list[dict[str, Any]]:
         """The entries of getStats() of one type."""
@@ -77,9 +78,15 @@ class LivePage:
         return [each for each in every if each["type"] == kind]
 
     async def stream(self, kind: str, media: str) -> dict[str, Any]:
-        """The one inbound-rtp or outbound-rtp entry of a media."""
+        """The one entry of that type and media."""
         (found,) = [each for each in await self.stats(kind) if each["kind"] == media]
         return found
+
+    async def picture_codec(self) -> str | None:
+        """The MIME type of what the slot plays; None while the browser doesn't say it."""
+        codecs = {each["id"]: str(each["mimeType"]) for each in await self.stats("codec")}
+        playing = [each for each in await self.stats("inbound-rtp") if each["kind"] == "video"]
+        return codecs.get(playing[0].get("codecId")) if playing else None
 
     async def frames(self) -> int:
         """Pictures decoded so far; 0 while the slot has never played."""

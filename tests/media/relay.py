@@ -26,7 +26,8 @@ class _Side(asyncio.DatagramProtocol):
 
 
 class Relay:
-    """``loses``: says of each datagram, by its direction ("up" is towards the server), whether it is lost."""
+    """On the server's own address. ``loses`` says of each datagram whether it is lost, by its direction: "up"
+    is towards the server."""
 
     def __init__(self, server: tuple[str, int], loses: Callable[[Direction, bytes], bool]) -> None:
         self.server = server
@@ -66,10 +67,9 @@ class Relay:
         candidate = f"a=candidate:1 1 udp 2130706431 {host} {port} typ host\r\n"
         return answer.replace("a=end-of-candidates\r\n", f"{candidate}a=end-of-candidates\r\n")
 
-    @staticmethod
-    async def _open(received: Callable[[bytes, tuple[str, int]], None]) -> asyncio.DatagramTransport:
+    async def _open(self, received: Callable[[bytes, tuple[str, int]], None]) -> asyncio.DatagramTransport:
         transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-            lambda: _Side(received), local_addr=("127.0.0.1", 0)
+            lambda: _Side(received), local_addr=(self.server[0], 0)
         )
         return transport
 

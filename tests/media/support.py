@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,12 +41,15 @@ class Recorded:
         return replace(self.offer, sdp=edited)
 
 
-async def eventually(condition: Callable[[], Awaitable[bool]], what: str) -> None:
-    """Ask until it holds, for what nobody announces (the engine's counters); 2 s at most."""
-    for _ in range(200):
+async def eventually(condition: Callable[[], Awaitable[bool]], what: str, *, within_s: float = 2.0) -> None:
+    """Ask until it holds, for what nobody announces (the counters of the engine or of a browser)."""
+    deadline = time.monotonic() + within_s
+    for pause in itertools.chain([0.01] * 100, itertools.repeat(0.1)):
         if await condition():
             return
-        await asyncio.sleep(0.01)
+        if time.monotonic() > deadline:
+            break
+        await asyncio.sleep(pause)
     raise AssertionError(f"never came true: {what}")
 
 

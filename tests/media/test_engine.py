@@ -91,6 +91,9 @@ class Told:
     def source_live(self, source: int, layer: int, live: bool) -> None:
         self.heard.append(("live", source, layer, live))
 
+    def recording_failed(self, source: int, text: str) -> None:
+        self.heard.append(("recording", source, text))
+
     def command_failed(self, code: str) -> None:
         self.heard.append(("failed", code))
 

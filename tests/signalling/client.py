@@ -18,9 +18,9 @@ from bridge.config import Address, Config, Limits
 from bridge.lessons import Lesson, new_lesson
 from bridge.program import Program, running
 from bridge.values import GRANTS, LessonId, Role
-from tests.bridge.support import RecordingMediaService, make_offer
+from tests.bridge.support import RecordingMedia, RecordingMediaService, make_offer
 
-PATIENCE_S = 5.0
+PATIENCE_S = 20.0
 SITES = {Role.KIOSK: "Närpiö", Role.SCHOOL: "Iisalmi", Role.HOME: "Vieremä", Role.GUEST: "Varkaus"}
 
 
@@ -111,10 +111,15 @@ def join_of(role: Role, sdp: str = "offer") -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def bench_of(folder: Path, limits: Limits | None = None) -> AsyncIterator[Bench]:
+async def bench_of(
+    folder: Path,
+    limits: Limits | None = None,
+    make_media: type[RecordingMedia] = RecordingMedia,
+    config: Config | None = None,
+) -> AsyncIterator[Bench]:
     """A server with one lesson that waits for its teacher."""
-    media = RecordingMediaService()
-    config = Config(http=Address("127.0.0.1", 0), data=folder, limits=limits or Limits())
+    media = RecordingMediaService(make_media)
+    config = config or Config(http=Address("127.0.0.1", 0), data=folder, limits=limits or Limits())
     async with running(config, media) as program, aiohttp.ClientSession() as session:
         lesson = new_lesson("Nyheter och medier", "RUB14", datetime.now(UTC))
         await program.store.add(lesson)

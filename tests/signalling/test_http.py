@@ -122,9 +122,7 @@ async def test_another_method_is_refused(client: Client) -> None:
         assert response.headers["Allow"] == "GET,HEAD"
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/assets/index-D3Qb_s-G.js", "/nothing", "/api/nothing", "/ws"]
-)
+@pytest.mark.parametrize("path", ["/", "/assets/index-D3Qb_s-G.js", "/nothing", "/api/nothing", "/ws"])
 async def test_every_answer_carries_the_security_headers(client: Client, path: str) -> None:
     async with client.get(path) as response:
         policy = dict(

@@ -87,6 +87,7 @@ def test_the_numbers_said_are_the_numbers_kept() -> None:
         f"At most {TOKEN_MAX} characters",
         f"(public name, 1 to {NAME_MAX} characters)",
         f"last message within {limits.closing_s:g} s is cut",
+        f"(a secret, at most {m.SECRET_MAX} characters)",
         "`id` (integer, 0 to 2^31-1",
         "A `mid` has 1 to 32 characters",
     ):

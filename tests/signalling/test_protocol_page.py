@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import re
+import time
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+from aiohttp import web
 
+from bridge.config import Limits
 from bridge.errors import ErrorCode
+from bridge.registry import LiveLessons
+from bridge.slots import LessonRules
 from signalling import messages as m
+from signalling.connection import Services
+from signalling.http import FIELD_MAX, FIELDS_MAX, LINE_MAX, Door, make_application
+from signalling.listener import HANDSHAKE_S
+from signalling.operations import Operations
+from signalling.tokens import Tokens
+from tests.bridge.support import MemoryStore, RecordingMediaService
 
 PAGE = (Path(m.__file__).parent / "PROTOCOL.md").read_text(encoding="utf-8")
 
@@ -55,6 +68,59 @@ def test_every_error_code_is_in_the_table_and_fatal_as_it_says() -> None:
     assert said.keys() == {code.value for code in ErrorCode}
     for code in ErrorCode:
         assert said[code.value][0].startswith("yes") is code.fatal, code
+
+
+def http_application() -> web.Application:
+    now, readiness = time.time, Told()
+    lessons = LiveLessons(
+        MemoryStore({}),
+        RecordingMediaService().open,
+        rules=LessonRules(),
+        endpoints_per_lesson=1,
+        now=lambda: datetime.now(UTC),
+    )
+    tokens = Tokens(bytes(32))
+    door = Door(Services(lessons, tokens, Limits(), now))
+    return make_application(door, Operations(tokens, now, behind_proxy=False, told=readiness))
+
+
+class Told:
+    """Nothing is asked of it."""
+
+    readiness: Any = None
+
+    async def statistics(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    async def metrics(self) -> bytes:
+        raise NotImplementedError
+
+
+async def test_every_route_is_in_the_table_of_http() -> None:
+    section = PAGE.split("\n## 7.")[1].split("| code |")[0]
+    said = {
+        path
+        for line in section.splitlines()
+        if line.startswith("| `/")
+        for path in re.findall(r"`(/[^`]*)`", line.split("|")[1])
+    }
+    known = {resource.canonical for resource in http_application().router.resources()}
+    assert said == {
+        path.replace("/assets/{name}", "/assets/NAME").replace("/{name}", "/NAME.EXT") for path in known
+    }
+
+
+def test_the_limits_of_http_said_are_those_kept() -> None:
+    section = " ".join(PAGE.split("\n## 7.")[1].split())
+    limits = Limits()
+    assert (
+        f"line has at most {LINE_MAX:,} octets, a header field {FIELD_MAX:,}, a request {FIELDS_MAX} fields"
+        in section
+    )
+    assert f"within {limits.request_s:g} s of the connection" in section
+    assert f"within {limits.response_s:g} s. A TLS handshake has {HANDSHAKE_S:g} s" in section
+    assert f"{limits.http_connections:,} TCP connections at once" in section
+    assert f"{limits.http_connections_per_address:,} from one address" in section
 
 
 def test_the_limits_said_are_the_limits_kept() -> None:

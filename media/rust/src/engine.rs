@@ -3,7 +3,7 @@
 use crate::EngineError;
 use crate::event::Event;
 use luokkasilta_engine::command::{
-    AddPeer, AddSlot, Command, LayerSpec, Payload, Publish, RestartIce, SetKeys,
+    AddPeer, AddSlot, Command, LayerSpec, Payload, Publish, RecordTo, RestartIce, SetKeys,
 };
 use luokkasilta_engine::io::engine::{Engine as CoreEngine, PostError};
 use luokkasilta_engine::types::{Codec, Feed, Media};
@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
+use std::path::PathBuf;
 
 /// See media/_engine.pyi.
 #[pyclass(frozen, module = "media._engine")]
@@ -76,7 +77,9 @@ impl Engine {
 
     #[getter]
     fn io_counters(&self) -> Vec<(&'static str, u64)> {
-        self.core.counters().list()
+        let mut all = self.core.counters().list();
+        all.extend(self.core.recording_counters().list());
+        all
     }
 
     #[pyo3(signature = (peer, *, shard, local_ufrag, local_pwd, remote_ufrag, receive_bitrate))]
@@ -210,6 +213,16 @@ impl Engine {
     fn route(&self, peer: u64, slot: u16, media: &str, source: Option<u64>, layer: u8) -> PyResult<()> {
         let feed = source.map(|source| Feed { source, layer });
         self.core.post(Command::Route { peer, slot, media: media_of(media)?, feed }).map_err(refused)
+    }
+
+    #[pyo3(signature = (peer, source, path, *, kind = ""))]
+    fn record(&self, peer: u64, source: u64, path: Option<PathBuf>, kind: &str) -> PyResult<()> {
+        let to = path.map(|path| RecordTo { path, kind: kind.to_owned() });
+        self.core.post(Command::Record { peer, source, to }).map_err(refused)
+    }
+
+    fn sync_recordings(&self, ticket: u64) -> PyResult<()> {
+        self.core.post(Command::SyncRecordings(ticket)).map_err(refused)
     }
 
     fn remove_peer(&self, peer: u64) -> PyResult<()> {

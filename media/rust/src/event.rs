@@ -14,6 +14,8 @@ pub enum Event {
     SourceLive { peer: u64, source: u64, layer: u8 },
     SourceIdle { peer: u64, source: u64, layer: u8 },
     SlotSwitched { peer: u64, slot: u16, media: String, source: u64, layer: u8 },
+    RecordingFailed { peer: u64, source: u64, text: String },
+    RecordingsSynced { ticket: u64, shard: usize },
     CommandFailed { peer: u64, code: String },
     ShardFailed { shard: usize, text: String },
     Stats { ticket: u64, shard: usize, json: String },
@@ -34,6 +36,8 @@ impl From<CoreEvent> for Event {
             CoreEvent::SlotSwitched { peer, slot, media, source, layer } => {
                 Self::SlotSwitched { peer, slot, media: media.name().to_owned(), source, layer }
             }
+            CoreEvent::RecordingFailed { peer, source, text } => Self::RecordingFailed { peer, source, text },
+            CoreEvent::RecordingsSynced { ticket, shard } => Self::RecordingsSynced { ticket, shard },
             CoreEvent::CommandFailed { peer, error } => {
                 Self::CommandFailed { peer, code: error.code().to_owned() }
             }

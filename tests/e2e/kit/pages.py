@@ -13,7 +13,7 @@ from tests.e2e.kit.server import ROOT
 _WORDS: dict[str, Any] = json.loads((ROOT / "web/src/i18n/fi.json").read_text(encoding="utf-8"))
 PATIENCE_MS = 30_000
 
-_PICTURES = """count => [...document.querySelectorAll("video[data-slot]")]
+PICTURES = """count => [...document.querySelectorAll("video[data-slot]")]
     .filter((video) => video.videoWidth > 0 && video.checkVisibility({ visibilityProperty: true }))
     .length >= count"""
 
@@ -41,7 +41,7 @@ async def visit(browser: Browser, link: str) -> None:
 
 async def wait_for_pictures(browser: Browser, count: int) -> None:
     """Until at least ``count`` slots show a picture."""
-    await browser.page.wait_for_function(_PICTURES, arg=count, timeout=PATIENCE_MS)
+    await browser.page.wait_for_function(PICTURES, arg=count, timeout=PATIENCE_MS)
 
 
 async def end_lesson(kiosk: Browser) -> None:

@@ -26,9 +26,9 @@ SOURCES = 1 << 4
 
 COLUMNS, ROWS = 8, 4
 _WIDE, _HIGH = COLUMNS + 4, ROWS + 4
-_CELL = 1 / 32
+CELL = 1 / 32
 """Of the picture's width."""
-_PLACES = ((0.03125, 0.05555), (0.59375, 0.5))
+PLACES = ((0.03125, 0.05555), (0.59375, 0.5))
 """Upper left corners of the two copies, of the picture's width and height."""
 
 _LEAST_WIDTH = 96
@@ -75,19 +75,27 @@ def read_code(picture: NDArray[np.uint8]) -> Code | None:
 
 def _places(picture: NDArray[np.generic]) -> list[tuple[float, float, float]]:
     height, width = picture.shape
-    return [(x * width, y * height, _CELL * width) for x, y in _PLACES]
+    return [(x * width, y * height, CELL * width) for x, y in PLACES]
 
 
 def _checksum(payload: int) -> int:
     return zlib.crc32(payload.to_bytes(3, "big")) & 0xFFF
 
 
-def _cells(code: Code) -> NDArray[np.bool_]:
-    """The whole grid, frames included; True is white."""
+def word_of(code: Code) -> int:
+    """The 32 cells, row by row, the first the highest bit; for who draws a code where there is no numpy.
+
+    Raises ValueError for a code that doesn't fit.
+    """
     if not (0 <= code.source < SOURCES and 0 <= code.frame < FRAMES):
         raise ValueError(f"{code} doesn't fit")
     payload = code.frame << 4 | code.source
-    word = payload << 12 | _checksum(payload)
+    return payload << 12 | _checksum(payload)
+
+
+def _cells(code: Code) -> NDArray[np.bool_]:
+    """The whole grid, frames included; True is white."""
+    word = word_of(code)
     grid = np.zeros((_HIGH, _WIDE), bool)
     grid[1:-1, 1:-1] = True
     bits = [word >> shift & 1 for shift in range(31, -1, -1)]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bridge.values import Role
+from tests.line.namespaces import Namespace
 
 ROOT = Path(__file__).resolve().parents[3]
 START_S = 30.0
@@ -31,6 +32,7 @@ class Server:
     base_url: str
     data: Path
     pid: int
+    log: Path
 
     async def new_lesson(self, title: str = "Nyheter och medier", course: str = "RUB14") -> str:
         """Make a lesson and give its id."""
@@ -58,20 +60,28 @@ async def run_command(*arguments: str) -> str:
 
 
 @asynccontextmanager
-async def running_server(folder: Path, program: Sequence[str] = SERVE) -> AsyncIterator[Server]:
-    """Start the server on ports of the kernel's choice and stop it at the end.
+async def running_server(
+    folder: Path,
+    program: Sequence[str] = SERVE,
+    *,
+    http: str = "127.0.0.1:0",
+    media: str = "0.0.0.0:0",
+    more: Sequence[str] = (),
+    namespace: Namespace | None = None,
+) -> AsyncIterator[Server]:
+    """Start the server, with ``more`` arguments and in ``namespace`` where given, and stop it at the end.
 
     Raises AssertionError when it does not start, when it doesn't stop in order, or when it logged an error.
     """
     data, log = folder / "data", folder / "server.log"
-    arguments = ["--http", "127.0.0.1:0", "--media", "0.0.0.0:0", "--data", str(data)]
+    command = (sys.executable, *program, "--http", http, "--media", media, "--data", str(data), *more)
+    if namespace is not None:
+        command = namespace.command(*command)
     with log.open("wb") as complaints:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, *program, *arguments, cwd=ROOT, stdout=PIPE, stderr=complaints
-        )
+        process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=PIPE, stderr=complaints)
         try:
             base_url = await _ready(process, log)
-            yield Server(base_url, data, process.pid)
+            yield Server(base_url, data, process.pid, log)
         finally:
             code = await stop_process(process)
     assert code == 0, f"the server ended with {code}:\n{log.read_text()[-4000:]}"

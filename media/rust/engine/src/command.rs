@@ -2,6 +2,7 @@
 //! there in order; one that can't be is answered by [`crate::event::Event::CommandFailed`].
 
 use crate::types::{Codec, Feed, LayerIndex, Media, PeerId, SlotIndex, SourceId};
+use std::path::PathBuf;
 
 /// A new peer: one endpoint's transport.
 #[derive(Clone, Debug)]
@@ -143,6 +144,15 @@ pub struct AddSlot {
     pub send_time_extension: Option<u8>,
 }
 
+/// Where a source is recorded.
+#[derive(Clone, Debug)]
+pub struct RecordTo {
+    /// A file that is not there yet; its folder is made (mode 0700).
+    pub path: PathBuf,
+    /// The kind of source, written into the file.
+    pub kind: String,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub enum Command {
@@ -171,6 +181,18 @@ pub enum Command {
         /// What.
         feed: Option<Feed>,
     },
+    /// Append what comes of the source to a file from now on; `None` ends that. What the file lacks is told by
+    /// [`crate::event::Event::RecordingFailed`].
+    Record {
+        /// Whose.
+        peer: PeerId,
+        /// Which source.
+        source: SourceId,
+        /// Where.
+        to: Option<RecordTo>,
+    },
+    /// Answered by [`crate::event::Event::RecordingsSynced`] of every shard, when all that came before is on disk.
+    SyncRecordings(u64),
     /// The peer is gone, with its sources and slots.
     RemovePeer(PeerId),
     /// Answered by [`crate::event::Event::Stats`].
@@ -188,8 +210,8 @@ impl Command {
             Self::Publish(it) => Some(it.peer),
             Self::AddSlot(it) => Some(it.peer),
             Self::SendDtls(peer, _) | Self::Unpublish(peer, _) | Self::RemovePeer(peer) => Some(*peer),
-            Self::Route { peer, .. } => Some(*peer),
-            Self::RequestStats(_) => None,
+            Self::Route { peer, .. } | Self::Record { peer, .. } => Some(*peer),
+            Self::RequestStats(_) | Self::SyncRecordings(_) => None,
         }
     }
 }

@@ -66,6 +66,22 @@ pub enum Event {
         /// Its layer.
         layer: LayerIndex,
     },
+    /// The recording of a source has a hole from now on, or has ended.
+    RecordingFailed {
+        /// Whose.
+        peer: PeerId,
+        /// Which source.
+        source: SourceId,
+        /// Why.
+        text: String,
+    },
+    /// All that the shard recorded before the command of this ticket is on disk.
+    RecordingsSynced {
+        /// The command.
+        ticket: u64,
+        /// Which shard.
+        shard: usize,
+    },
     /// A command could not be carried out.
     CommandFailed {
         /// For whom it was; 0 for none.

@@ -142,6 +142,15 @@ impl IceLite {
         }
     }
 
+    /// Drop the UDP pairs that no check has used since then, but for the nominated one, and give them.
+    pub fn drop_unchecked_since(&mut self, since: Micros) -> Vec<Path> {
+        let nominated = self.nominated;
+        let is_old = |pair: &mut Pair| {
+            pair.path.connection.is_none() && Some(pair.path) != nominated && pair.checked_at <= since
+        };
+        self.pairs.extract_if(.., is_old).map(|pair| pair.path).collect()
+    }
+
     /// Answer a check that came over `path`; the answer is appended to `answer`, and nothing where none is due.
     pub fn check(
         &mut self,

@@ -6,7 +6,8 @@
 //!  └─ shard (the state of some lessons: plain, driven by datagrams, commands and the time)
 //!      ├─ peer ── ice, srtp
 //!      ├─ source ── receive, capture     what a publisher sends
-//!      └─ slot ── seqmap, timeline, picture     one continuous stream to a receiver
+//!      ├─ slot ── seqmap, timeline, picture     one continuous stream to a receiver
+//!      └─ record      what is kept of a source
 //! wire (STUN, RTP, RTCP, VP8: foreign octets to values and back)
 //! ```
 //!
@@ -24,6 +25,7 @@ pub mod output;
 pub mod peer;
 pub mod picture;
 pub mod receive;
+pub mod record;
 pub mod repair;
 pub mod seqmap;
 pub mod shard;

@@ -1,6 +1,7 @@
-//! What a shard wants done: datagrams to send, in one arena per turn, and events to tell.
+//! What a shard wants done: datagrams to send, in one arena per turn, events to tell, and records to keep.
 
 use crate::event::Event;
+use crate::record::Record;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
 
@@ -83,6 +84,8 @@ pub struct Output {
     pub datagrams: Vec<Datagram>,
     /// The events, in order.
     pub events: Vec<Event>,
+    /// What is to be kept, in order.
+    pub records: Vec<Record>,
     /// For the directory that receiving threads share.
     pub addresses: Vec<AddressChange>,
 }

@@ -3,6 +3,7 @@
 use crate::capture::SourceClock;
 use crate::command::Publish;
 use crate::receive::ReceiveStats;
+use crate::record::tap::Tap;
 use crate::repair::cache::PacketCache;
 use crate::repair::lost::Missing;
 use crate::time::Micros;
@@ -107,6 +108,8 @@ pub struct Source {
     pub owner: usize,
     /// From high to low.
     pub layers: Vec<Layer>,
+    /// It is recorded.
+    pub tap: Option<Tap>,
 }
 
 impl Source {
@@ -118,7 +121,7 @@ impl Source {
             .iter()
             .map(|layer| Layer::new(layer.rid.clone(), layer.ssrc, spec.clock_rate))
             .collect();
-        Self { spec, owner, layers }
+        Self { spec, owner, layers, tap: None }
     }
 
     /// Its name.

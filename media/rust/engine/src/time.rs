@@ -38,6 +38,14 @@ impl Micros {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NtpEpoch(pub i64);
 
+impl NtpEpoch {
+    /// The same in microseconds since 1970.
+    #[must_use]
+    pub const fn to_unix_us(self) -> i64 {
+        self.0.saturating_sub(NTP_UNIX_OFFSET_S as i64 * Micros::SECOND)
+    }
+}
+
 /// An NTP timestamp in microseconds since its epoch; good for differences within one sender.
 #[must_use]
 pub fn ntp_to_us(ntp: u64) -> i64 {

@@ -232,7 +232,7 @@ fn a_closed_connection_is_forgotten_and_another_pair_goes_on() {
     remote.check(&mut bench, true);
     assert!(bench.shard.knows_connection(connection));
     assert_eq!(bench.shard.path_of(1), Some(remote.path));
-    bench.shard.connection_closed(connection);
+    bench.shard.connection_closed(connection, bench.now, &mut bench.out);
     assert!(!bench.shard.knows_connection(connection));
     assert_eq!(bench.shard.path_of(1), Some(udp));
     // The next check over UDP makes it official.
@@ -240,6 +240,29 @@ fn a_closed_connection_is_forgotten_and_another_pair_goes_on() {
     remote.path = udp;
     remote.check(&mut bench, true);
     assert!(matches!(bench.events()[..], [Event::PeerConnected { peer: 1, .. }]));
+}
+
+#[test]
+fn no_media_falls_back_on_a_pair_whose_consent_has_expired() {
+    let mut bench = Bench::default();
+    let mut remote = Remote::join(&mut bench, 1);
+    let udp = remote.path;
+    let connection = ConnectionId::new(7).expect("not zero");
+    remote.path = Path { connection: Some(connection), ..udp };
+    for _ in 0..10 {
+        remote.check(&mut bench, true);
+        bench.advance(3_000 * MS);
+    }
+    bench.events();
+    bench.out.addresses.clear();
+    bench.shard.connection_closed(connection, bench.now, &mut bench.out);
+    assert_eq!(bench.shard.path_of(1), None);
+    assert_eq!(bench.out.addresses, [AddressChange::Forgotten(udp.origin())]);
+    bench.datagram(&[22, 1], udp);
+    assert!(bench.events().is_empty(), "nor is it heard from there");
+    remote.path = udp;
+    remote.check(&mut bench, false);
+    assert_eq!(bench.shard.path_of(1), Some(udp), "until it checks again");
 }
 
 #[test]

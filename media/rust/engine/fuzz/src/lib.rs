@@ -4,7 +4,7 @@
 //! fuzz_targets/*.rs (libFuzzer) --+
 //!                                 +--> TARGETS: one function each --> wire, srtp, ice, shard
 //! ../tests/corpus.rs (replay) ----+
-//!        corpus/<target>/  <-- seeds (bin/seeds.rs), and inputs that once found something
+//!        corpus/<target>/  <-- seeds (examples/seeds.rs), and inputs that once found something
 //! ```
 //!
 //! A target panics where something is wrong, and is otherwise silent.
@@ -18,7 +18,7 @@ pub mod seeds;
 mod srtp;
 mod stun;
 
-pub use engine::run as engine;
+pub use engine::{lesson, run as engine};
 pub use framing::framing;
 pub use payload::{h264, vp8};
 pub use rtcp::rtcp;

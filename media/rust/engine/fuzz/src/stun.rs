@@ -20,9 +20,8 @@ pub fn stun(data: &[u8]) {
     read(data);
     let key = short_term_key(PASSWORD);
     let sealed = seal(data, &key);
+    // An attribute of `data` may swallow the two that were put behind it, so they need not be there.
     if let Ok(message) = Message::parse(&sealed) {
-        assert!(message.has_fingerprint() && message.has_integrity());
-        assert!(message.verify_integrity(&key), "our own MESSAGE-INTEGRITY");
         assert!(!message.verify_integrity(&short_term_key("another password")));
     }
     read(&sealed);

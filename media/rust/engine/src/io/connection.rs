@@ -5,6 +5,7 @@ use crate::output::{ConnectionId, Path};
 use crate::time::Micros;
 use crate::wire::demux::{self, Packet};
 use crate::wire::framing::{self, Deframer};
+use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -15,6 +16,9 @@ pub const READ: usize = 16 << 10;
 pub const MAX_PENDING: usize = 256 << 10;
 /// Of these, octets that media leaves free: answers to checks must pass while media is stuck, or consent expires.
 const RESERVED: usize = 16 << 10;
+/// Media is not added behind what has waited this long: on a line that is too slow a lesson is to lose pictures, not
+/// to fall behind by what the buffer holds (seconds, at a few hundred kbit/s).
+const MAX_WAIT_US: i64 = Micros::SECOND;
 /// What an emptied buffer keeps of its memory.
 const KEPT: usize = 32 << 10;
 /// The other end has this long to prove that it is a peer.
@@ -47,6 +51,9 @@ pub struct Connection {
     pending: Vec<u8>,
     /// How much of `pending` is sent.
     sent: usize,
+    /// Octets sent in all, and for each frame that waits: where it ends among these, and since when it waits.
+    sent_in_all: u64,
+    waiting: VecDeque<(u64, Micros)>,
     /// The kernel takes no more until poll says so.
     pub blocked: bool,
     _ticket: Ticket,
@@ -64,6 +71,8 @@ impl Connection {
             deframer: Deframer::new(),
             pending: Vec::new(),
             sent: 0,
+            sent_in_all: 0,
+            waiting: VecDeque::new(),
             blocked: false,
             _ticket: ticket,
         }
@@ -89,14 +98,19 @@ impl Connection {
         }
     }
 
-    /// Let a datagram wait to be written; false when it does not fit.
-    pub fn push(&mut self, datagram: &[u8]) -> bool {
+    /// Let a datagram wait to be written; false when it does not fit, or is media and what waits is late already.
+    pub fn push(&mut self, datagram: &[u8], now: Micros) -> bool {
         let is_media = matches!(demux::classify(datagram), Packet::Rtp | Packet::Rtcp);
         let room = if is_media { MAX_PENDING - RESERVED } else { MAX_PENDING };
-        if self.pending() + framing::LENGTH + datagram.len() > room {
+        let is_late = self.waiting.front().is_some_and(|&(_, since)| now.since(since) > MAX_WAIT_US);
+        if self.pending() + framing::LENGTH + datagram.len() > room || (is_media && is_late) {
             return false;
         }
-        framing::write_frame(&mut self.pending, datagram).is_ok()
+        if framing::write_frame(&mut self.pending, datagram).is_err() {
+            return false;
+        }
+        self.waiting.push_back((self.sent_in_all + self.pending() as u64, now));
+        true
     }
 
     /// Octets that wait.
@@ -108,7 +122,7 @@ impl Connection {
     pub fn write(&mut self) -> io::Result<()> {
         while self.pending() > 0 && !self.blocked {
             match self.stream.write(&self.pending[self.sent..]) {
-                Ok(len) => self.sent += len,
+                Ok(len) => self.took(len),
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => self.blocked = true,
                     io::ErrorKind::Interrupted => {}
@@ -125,6 +139,14 @@ impl Connection {
             self.sent = 0;
         }
         Ok(())
+    }
+
+    fn took(&mut self, len: usize) {
+        self.sent += len;
+        self.sent_in_all += len as u64;
+        while self.waiting.front().is_some_and(|&(end, _)| end <= self.sent_in_all) {
+            self.waiting.pop_front();
+        }
     }
 }
 
@@ -152,15 +174,15 @@ mod tests {
         let (mut connection, _far) = pair();
         let media = [0x80; 1_200];
         let mut taken = 0;
-        while connection.push(&media) {
+        while connection.push(&media, Micros(0)) {
             taken += 1;
         }
         assert_eq!(taken, (MAX_PENDING - RESERVED) / (framing::LENGTH + media.len()));
         let full = connection.pending();
-        assert!(!connection.push(&media));
+        assert!(!connection.push(&media, Micros(0)));
         assert_eq!(connection.pending(), full);
         let answer = [1; 100];
-        while connection.push(&answer) {}
+        while connection.push(&answer, Micros(0)) {}
         assert!(connection.pending() <= MAX_PENDING);
         assert!(connection.pending() > MAX_PENDING - framing::LENGTH - answer.len());
     }
@@ -170,7 +192,7 @@ mod tests {
         let (mut connection, mut far) = pair();
         let mut written = 0_u32;
         for _ in 0..40_000 {
-            if connection.push(&written.to_be_bytes().repeat(300)) {
+            if connection.push(&written.to_be_bytes().repeat(300), Micros(0)) {
                 written += 1;
             }
             connection.write().expect("open");
@@ -192,5 +214,31 @@ mod tests {
             connection.write().expect("open");
         }
         assert_eq!((connection.pending(), connection.sent), (0, 0));
+        assert!(connection.waiting.is_empty());
+    }
+
+    #[test]
+    fn media_does_not_queue_behind_what_is_late() {
+        let (mut connection, mut far) = pair();
+        let media = [0x80; 1_200];
+        let mut now = Micros(0);
+        // The kernel takes all it can; then some of ours waits.
+        while !connection.blocked || connection.pending() < 10 * media.len() {
+            assert!(connection.push(&media, now));
+            connection.write().expect("open");
+        }
+        now = now.plus(MAX_WAIT_US);
+        assert!(connection.push(&media, now), "not yet late");
+        now = now.plus(1);
+        assert!(!connection.push(&media, now), "late");
+        assert!(connection.push(&[1; 100], now), "an answer to a check is never late");
+        // What was late goes out; the youngest has waited for nothing.
+        far.set_read_timeout(Some(std::time::Duration::from_secs(20))).expect("set");
+        while connection.pending() > 0 {
+            assert!(far.read(&mut [0; READ]).expect("open") > 0);
+            connection.blocked = false;
+            connection.write().expect("open");
+        }
+        assert!(connection.push(&media, now));
     }
 }

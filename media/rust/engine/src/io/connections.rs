@@ -160,7 +160,7 @@ impl Connections {
                 count(&counters.send_errors);
                 continue;
             };
-            if connection.push(turn.out.octets(datagram)) {
+            if connection.push(turn.out.octets(datagram), turn.now) {
                 count(&counters.sent);
                 if self.written_to.last() != Some(&id) {
                     self.written_to.push(id);
@@ -258,7 +258,7 @@ impl Connections {
 
     fn close(&mut self, id: ConnectionId, reason: Option<&AtomicU64>, turn: &mut Turn<'_>) {
         let Some(connection) = self.open.remove(&id) else { return };
-        turn.shard.connection_closed(id);
+        turn.shard.connection_closed(id, turn.now, turn.out);
         count(&turn.shared.counters.tcp_closed);
         if let Some(reason) = reason {
             count(reason);

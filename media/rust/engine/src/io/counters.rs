@@ -49,7 +49,7 @@ counters! {
     tcp_unauthenticated,
     /// TCP connections closed: broken framing, or something else than STUN before an authenticated check.
     tcp_malformed,
-    /// Datagrams dropped whole: as much waits for their connection as may.
+    /// Datagrams dropped whole: as much waits for their connection as may, or what waits is late.
     tcp_send_buffer_full,
 }
 

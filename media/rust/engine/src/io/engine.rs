@@ -6,6 +6,8 @@ use super::connections::Connections;
 use super::counters::IoCounters;
 use super::directory::Directory;
 use super::queue::{EventQueue, Inbox};
+use super::recording::queue::{RecordQueue, RecordingCounters};
+use super::recording::writer;
 use super::socket::UdpSocket;
 use super::worker::{Handover, Worker};
 use crate::command::Command;
@@ -41,6 +43,7 @@ pub struct Shared {
     pub(super) counters: IoCounters,
     /// TCP connections that there have been.
     pub(super) connections: AtomicU64,
+    pub(super) recordings: RecordQueue,
 }
 
 /// Why a command was not taken.
@@ -85,6 +88,7 @@ impl PeerPlace {
 pub struct Engine {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
     places: Mutex<HashMap<PeerId, PeerPlace>>,
     local: Vec<SocketAddr>,
 }
@@ -113,15 +117,22 @@ impl Engine {
             stopping: AtomicBool::new(false),
             counters: IoCounters::default(),
             connections: AtomicU64::new(0),
+            recordings: RecordQueue::default(),
         });
         let admission = Arc::new(Admission::for_this_process());
         let clock = Clock::start();
         let engine = Self {
             shared: Arc::clone(&shared),
             threads: Mutex::new(Vec::new()),
+            writer: Mutex::new(None),
             places: Mutex::new(HashMap::new()),
             local,
         };
+        let writing = Arc::clone(&shared);
+        let writer = thread::Builder::new()
+            .name("recordings".to_owned())
+            .spawn(move || writer::run(&writing, clock))?;
+        *engine.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(writer);
         for (number, (handovers, sockets)) in receivers.into_iter().zip(sockets).enumerate() {
             let worker = Worker {
                 number,
@@ -164,6 +175,12 @@ impl Engine {
         &self.shared.counters
     }
 
+    /// Counters of the recordings.
+    #[must_use]
+    pub fn recording_counters(&self) -> &RecordingCounters {
+        &self.shared.recordings.counters
+    }
+
     /// A new peer in a shard. All other commands find the shard by the peer.
     pub fn add_peer(&self, shard: usize, spec: crate::command::AddPeer) -> Result<(), PostError> {
         if shard >= self.shards() {
@@ -183,10 +200,10 @@ impl Engine {
         match command {
             Command::AddPeer(spec) => self.add_peer(0, spec),
             Command::RequestStats(ticket) => {
-                for shard in 0..self.shards() {
-                    self.push(shard, Command::RequestStats(ticket))?;
-                }
-                Ok(())
+                (0..self.shards()).try_for_each(|shard| self.push(shard, Command::RequestStats(ticket)))
+            }
+            Command::SyncRecordings(ticket) => {
+                (0..self.shards()).try_for_each(|shard| self.push(shard, Command::SyncRecordings(ticket)))
             }
             command => {
                 let peer = command.peer().ok_or(PostError::UnknownPeer)?;
@@ -235,6 +252,12 @@ impl Engine {
         for thread in threads {
             // A worker catches its own panics.
             let _ = thread.join();
+        }
+        // Last, because what the workers recorded up to their end is to be written too.
+        self.shared.recordings.stop();
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(writer) = writer {
+            let _ = writer.join();
         }
     }
 }

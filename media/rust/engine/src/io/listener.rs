@@ -8,8 +8,9 @@ use std::time::Duration;
 
 /// Connections that may wait to be accepted: a school's pupils open their pages at the same moment.
 const BACKLOG: i32 = 1_024;
-/// Octets that the kernel may hold unsent for one connection, beside what is under way: what waits there is late.
-const UNSENT: u32 = 128 << 10;
+/// Octets that the kernel may hold unsent for one connection, beside what is under way: enough until the worker's next
+/// turn. What waits, waits with us, where it can be counted.
+const UNSENT: u32 = 16 << 10;
 /// A connection whose other end has vanished is closed after this long, with something to send or without.
 const GONE: Duration = Duration::from_secs(30);
 const PROBE: Duration = Duration::from_secs(10);

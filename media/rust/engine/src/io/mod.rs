@@ -4,8 +4,9 @@
 //! caller --post--> inbox --+                     +--> sendmmsg
 //! recvmmsg (UDP) ----------+                     |
 //! accept, read (TCP) ------+--> worker thread ---+--> pending octets --write--> TCP
-//!   frames of RFC 4571     |     (one shard)     |
+//!   frames of RFC 4571     |     (one shard)     +--> record queue --> writer thread --> files
 //! handover queue ----------+                     +--> event queue --eventfd--> caller
+//!                                                +--> record queue --> writer thread --> files
 //!    ^-- other workers: datagrams and connections of this one's peers
 //! ```
 //!
@@ -28,5 +29,6 @@ pub mod directory;
 pub mod engine;
 mod listener;
 pub mod queue;
+pub mod recording;
 mod socket;
 mod worker;

@@ -95,6 +95,7 @@ impl Worker {
         }
         self.with_connections(now, |connections, turn| connections.turn(&ready, turn));
         self.shard.handle_time(now, &mut self.out);
+        self.record(now);
         self.flush(now);
     }
 
@@ -155,6 +156,14 @@ impl Worker {
             if received < BATCH {
                 return;
             }
+        }
+    }
+
+    fn record(&mut self, now: Micros) {
+        let out = &mut self.out;
+        let wanted = self.shared.recordings.append(self.number, &mut out.records, now, &mut out.events);
+        for source in wanted {
+            self.shard.want_key_frame(source);
         }
     }
 

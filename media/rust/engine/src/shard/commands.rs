@@ -5,6 +5,7 @@ use crate::command::{AddPeer, AddSlot, Command, CommandError, MAX_LAYERS, Publis
 use crate::event::Event;
 use crate::output::{AddressChange, Output};
 use crate::peer::{Peer, Stream};
+use crate::record::Record;
 use crate::slot::{Beginnings, Half};
 use crate::source::{Source, Subscriber};
 use crate::time::Micros;
@@ -23,9 +24,14 @@ impl Shard {
             Command::SetKeys(keys) => self.key_of(keys.peer).and_then(|key| self.peers[key].set_keys(&keys)),
             Command::SendDtls(peer, data) => self.send_dtls(peer, &data, out),
             Command::Publish(spec) => self.publish(spec),
-            Command::Unpublish(peer, source) => self.unpublish(peer, source),
+            Command::Unpublish(peer, source) => self.unpublish(peer, source, out),
             Command::AddSlot(spec) => self.add_slot(spec),
             Command::Route { peer, slot, media, feed } => self.route(peer, slot, media, feed, now),
+            Command::Record { peer, source, to } => self.record(peer, source, to, out),
+            Command::SyncRecordings(ticket) => {
+                out.records.push(Record::Sync(ticket));
+                Ok(())
+            }
             Command::RemovePeer(peer) => self.remove_peer(peer, out),
             Command::RequestStats(ticket) => {
                 out.events.push(Event::Stats { ticket, shard: self.number, json: self.stats_json(now) });
@@ -101,13 +107,13 @@ impl Shard {
         Ok(())
     }
 
-    fn unpublish(&mut self, peer: PeerId, source: SourceId) -> Result<(), CommandError> {
+    fn unpublish(&mut self, peer: PeerId, source: SourceId, out: &mut Output) -> Result<(), CommandError> {
         let owner = self.key_of(peer)?;
         let key = *self.source_keys.get(&source).ok_or(CommandError::UnknownSource)?;
         if self.sources[key].owner != owner {
             return Err(CommandError::UnknownSource);
         }
-        self.drop_source(key);
+        self.drop_source(key, out);
         Ok(())
     }
 
@@ -186,7 +192,8 @@ impl Shard {
         }
     }
 
-    fn drop_source(&mut self, key: usize) {
+    fn drop_source(&mut self, key: usize, out: &mut Output) {
+        self.stop_recording(key, out);
         let source = self.sources.remove(key);
         self.source_keys.remove(&source.id());
         for (at, layer) in (0..).zip(&source.layers) {
@@ -209,7 +216,7 @@ impl Shard {
     fn remove_peer(&mut self, peer: PeerId, out: &mut Output) -> Result<(), CommandError> {
         let key = self.key_of(peer)?;
         for source in self.peers[key].sources.clone() {
-            self.drop_source(source);
+            self.drop_source(source, out);
         }
         for half in 0..self.peers[key].halves.len() {
             let state = &self.peers[key].halves[half];

@@ -63,7 +63,11 @@ impl Shard {
         let arrival = if stream.is_rtx {
             let layer = &self.sources[stream.source].layers[usize::from(stream.layer)];
             // Without payload it only probes the line; before the first packet it repairs nothing.
-            let Some((sequence, original)) = rtx::original(&packet[payload.clone()]) else { return };
+            let Some((sequence, original)) =
+                rtx::original(&packet[payload.clone()]).filter(|(_, original)| !original.is_empty())
+            else {
+                return;
+            };
             let Some(index) = layer.index_of(sequence) else { return };
             Arrival { index, payload: payload.end - original.len()..payload.end, is_repair: true }
         } else {
@@ -155,6 +159,7 @@ impl Shard {
                 self.peers[subscriber.peer].halves[subscriber.half].skip(feed, index);
             }
             self.sources[stream.source].layers[place].subscribers = subscribers;
+            self.record_padding(stream, header, index, timestamp, now, out);
             return;
         }
         let octets = &packet[payload.clone()];
@@ -190,6 +195,7 @@ impl Shard {
             vp8: understood.vp8,
             begins_key_frame: understood.begins_key_frame,
         };
+        self.record_packet(stream, ssrc, &incoming, now, out);
         self.fan_out(key, stream.source, feed, ssrc, &incoming, now, out);
     }
 

@@ -4,6 +4,7 @@ use super::Shard;
 use crate::event::Event;
 use crate::ice::CheckRefused;
 use crate::output::{AddressChange, ConnectionId, Origin, Output, Path};
+use crate::peer::CONSENT_US;
 use crate::srtp::SrtpError;
 use crate::time::Micros;
 use crate::wire::demux::{self, Packet};
@@ -93,13 +94,15 @@ impl Shard {
         self.by_origin.contains_key(&Origin::Tcp(connection))
     }
 
-    /// The connection is closed. Its peer goes on over another pair, where it has one.
-    pub fn connection_closed(&mut self, connection: ConnectionId) {
+    /// The connection is closed. Its peer goes on over another pair, where it has one whose consent has not expired
+    /// (RFC 7675 section 5.1).
+    pub fn connection_closed(&mut self, connection: ConnectionId, now: Micros, out: &mut Output) {
         let origin = Origin::Tcp(connection);
-        if let Some(key) = self.by_origin.remove(&origin)
-            && let Some(peer) = self.peers.get_mut(key)
-        {
-            peer.ice.forget(origin);
+        let Some(key) = self.by_origin.remove(&origin) else { return };
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        peer.ice.forget(origin);
+        for path in peer.ice.drop_unchecked_since(now.plus(-CONSENT_US)) {
+            self.forget_address(key, path, out);
         }
     }
 

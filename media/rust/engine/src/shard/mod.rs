@@ -11,6 +11,7 @@ mod commands;
 mod feedback;
 mod forward;
 mod ingress;
+mod recording;
 mod repair;
 mod reports;
 mod stats;
@@ -49,6 +50,8 @@ pub struct Shard {
     /// Peers of whose sources something is missing; each once.
     repairing: Vec<usize>,
     repair_at: Micros,
+    /// Recordings begun so far.
+    recordings: u64,
     /// Lent to a compound packet that is being written; kept for its memory.
     scratch: Vec<u8>,
 }
@@ -70,6 +73,7 @@ impl Shard {
             tick_at: Micros(0),
             repairing: Vec::new(),
             repair_at: Micros(0),
+            recordings: 0,
             scratch: Vec::new(),
         }
     }

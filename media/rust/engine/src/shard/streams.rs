@@ -49,6 +49,9 @@ impl Shard {
             if !stream.is_rtx {
                 // The publisher began another RTP stream for this layer; halves that play it begin anew.
                 layer.restart(rate);
+                if let Some(tap) = source.tap.as_mut() {
+                    tap.begin_again(stream.layer);
+                }
                 for subscriber in layer.subscribers.clone() {
                     self.peers[subscriber.peer].halves[subscriber.half].begin_again(feed);
                 }

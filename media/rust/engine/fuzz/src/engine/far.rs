@@ -50,7 +50,7 @@ pub struct Far {
 
 impl Far {
     pub fn new(id: u64, generation: u8) -> Self {
-        let profile = if id % 2 == 0 { AES128_CM_HMAC_SHA1_80 } else { AEAD_AES_128_GCM };
+        let profile = if id == 2 { AES128_CM_HMAC_SHA1_80 } else { AEAD_AES_128_GCM };
         let keys = keys(id, generation, profile);
         Self {
             id,

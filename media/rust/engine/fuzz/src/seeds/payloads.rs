@@ -1,0 +1,64 @@
+//! VP8 and H.264.
+
+use super::{Seed, hex, seed, table};
+
+/// Three octets of new numbers, then the payload (RFC 7741 section 4.2).
+const VP8: [(&str, &str); 18] = [
+    ("no-descriptor-fields", "000000 10 00"),
+    ("rfc7741-key-frame", "000000 90 80 8011 00"),
+    ("chromium-key-frame", "7fffff 90 e0 8234 07 20 50af02 9d012a 8002 6801 00"),
+    ("chromium-interframe", "0001fe b0 e0 9234 07 a0 01"),
+    ("every-field", "123456 90 f0 9234 07 ab 00"),
+    ("narrow-picture-id", "00ff01 90 80 12 00"),
+    ("base-layer-index-alone", "00ff01 90 40 07 00"),
+    ("level-alone", "00ff01 90 20 40 00"),
+    ("key-index-alone", "00ff01 90 10 01 00"),
+    ("no-fields-after-all", "00ff01 90 00 00"),
+    ("continuation", "00ff01 80 c0 8011 07 ff"),
+    ("second-partition", "00ff01 11 00"),
+    ("scaled-size", "00ff01 10 50af02 9d012a 8042 6881"),
+    ("no-start-code", "00ff01 10 50af02 9d012b 8002 6801"),
+    ("size-cut-short", "00ff01 10 50af02 9d012a 8002 68"),
+    ("descriptor-cut-short", "00ff01 90 f0 9234 07"),
+    ("wide-picture-id-cut-short", "00ff01 90 80 80"),
+    ("descriptor-alone", "00ff01 10"),
+];
+
+const H264: [(&str, &str); 20] = [
+    ("chromium-parameters", "78 0013 6742c01f8c8d405017fcb3506060607844 2350 0004 68ce3c80"),
+    ("chromium-first-fragment", "7c85 b80004000005388c500010458e000203f1c0"),
+    ("chromium-last-fragment", "7c45 7df7d75d75d75d75d75d75d75d75d7fc9838"),
+    ("chromium-picture", "61 e0004000be40538072c2780024da49b6d24daf"),
+    ("aggregate-with-idr-last", "78 0002 09f0 0002 0680 0003 674200 0003 68ce00 0002 6588"),
+    ("second-slice", "65 48"),
+    ("slice-header-alone", "65"),
+    ("fragment-of-parameters", "7c87 42"),
+    ("middle-fragment", "7c05 88"),
+    ("empty-fragment", "7c85"),
+    ("fragment-that-begins-and-ends", "7cc5 88"),
+    ("fragment-of-an-aggregate", "7c98 0002 6588"),
+    ("reserved-bit", "7ca5 88"),
+    ("forbidden-bit", "e5 88"),
+    ("type-0", "60 88"),
+    ("interleaved-aggregate", "79 0001 0002 6588"),
+    ("empty-unit", "78 0000"),
+    ("unit-past-the-end", "78 0003 6588"),
+    ("size-cut-short", "78 0002 6588 00"),
+    ("aggregate-in-an-aggregate", "78 0004 78000165"),
+];
+
+/// Constrained baseline by libx264, as the wire tests have it.
+const ENCODED: &[u8] = include_bytes!("../../../src/wire/h264/baseline.264");
+
+pub(super) fn seeds() -> Vec<Seed> {
+    let mut seeds = [table("vp8", &VP8), table("h264", &H264)].concat();
+    let starts: Vec<usize> =
+        (0..ENCODED.len()).filter(|&at| ENCODED[at..].starts_with(&[0, 0, 0, 1])).collect();
+    let ends = starts.iter().skip(1).copied().chain([ENCODED.len()]);
+    for (at, (start, end)) in starts.iter().zip(ends).enumerate().take(8) {
+        seeds.push(seed("h264", &format!("x264-unit-{at}"), ENCODED[start + 4..end].to_vec()));
+    }
+    // RFC 4588 section 4: the original sequence number before the payload.
+    seeds.push(seed("h264", "retransmission", hex("ffff 6588")));
+    seeds
+}
