@@ -13,7 +13,7 @@ from tests.e2e.kit.timing import keep_captured, measure_way
 
 pytestmark = pytest.mark.browser
 
-SETTLES_S = 6.0
+SETTLES_S = 10.0
 """A browser brings a voice and its picture together step by step, once it has a sender report of each."""
 APART_S = 0.080
 
