@@ -127,9 +127,8 @@ export class LessonPeer {
 }
 
 /**
- * Browsers ask for lost packets of a voice (NACK, RFC 4585) where it was negotiated, but there is no API to offer
- * it: it is written into the offer that is sent, beside each Opus. Browsers then do as the answer says,
- * and their own description stays as they made it.
+ * Browsers ask for lost packets of a voice (NACK, RFC 4585) once it is answered, but none offers it: it is written
+ * beside each Opus into the text that goes to the server, and into nothing else (PROTOCOL.md section 5).
  */
 export function askingForVoices(sdp: string): string {
   return sdp.replaceAll(/^a=rtpmap:(\d+) opus\/48000\/2\r\n/gim, "$&a=rtcp-fb:$1 nack\r\n");

@@ -58,10 +58,12 @@ class FakeConnection {
     return made;
   }
 
-  setLocalDescription(): Promise<void> {
-    this.offers += 1;
+  setLocalDescription(...given: unknown[]): Promise<void> {
+    // What the browser makes itself is what it is told.
+    expect(given).toEqual([]);
     this.transceivers.forEach((transceiver, at) => (transceiver.mid = `m${at}`));
-    this.localDescription = { type: "offer", sdp: `v=0 ${this.offers}` };
+    this.offers += 1;
+    this.localDescription = { type: "offer", sdp: `v=0 ${this.offers}\r\na=rtpmap:111 opus/48000/2\r\n` };
     return Promise.resolve();
   }
 }
@@ -204,7 +206,9 @@ describe("afterwards", () => {
     await peer.accept("v=0 answer");
     const { transceivers } = FakeConnection.last;
     const mids = transceivers.map(({ mid }) => mid);
-    expect(await peer.restartOffer({ iceServers: [TURN], relayOnly: false })).toBe("v=0 2");
+    expect(await peer.restartOffer({ iceServers: [TURN], relayOnly: false })).toBe(
+      "v=0 2\r\na=rtpmap:111 opus/48000/2\r\na=rtcp-fb:111 nack\r\n",
+    );
     expect(FakeConnection.last.restartIce).toHaveBeenCalledOnce();
     expect(FakeConnection.last.configuration).toMatchObject({ iceServers: [TURN], bundlePolicy: "max-bundle" });
     expect(FakeConnection.last.transceivers.map(({ mid }) => mid)).toEqual(mids);

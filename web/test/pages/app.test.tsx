@@ -26,6 +26,7 @@ import {
 let socket: FakeSocket;
 let peer: FakePeer;
 let tab: FakeTab;
+let session: LessonSession | null = null;
 let root: Root | null = null;
 let page: HTMLElement;
 
@@ -39,25 +40,32 @@ beforeEach(() => {
   page = document.createElement("div");
   document.body.append(page);
 });
-afterEach(async () => {
+/** The page goes; its session must not try to come back in the midst of the next test. */
+async function close(): Promise<void> {
   await act(() => {
     root?.unmount();
     root = null;
+    session?.dispose();
+    session = null;
     return settled();
   });
+}
+afterEach(async () => {
+  await close();
   page.remove();
   vi.unstubAllGlobals();
 });
 
 async function show(path: PagePath | null, language: Language = "fi", withToken = true): Promise<void> {
-  socket = new FakeSocket();
+  const opened = new FakeSocket();
+  socket = opened;
   // No camera here: every page must be usable without one.
   const local = new LocalMedia({
     mediaDevices: { getUserMedia: () => Promise.reject(new DOMException("", "NotFoundError")) },
   });
-  const session = new LessonSession("t", {
+  const begun = new LessonSession("t", {
     local,
-    openSocket: () => socket,
+    openSocket: () => opened,
     createPeer: (...parts) => {
       peer = new FakePeer(...parts);
       return peer.asPeer();
@@ -67,13 +75,14 @@ async function show(path: PagePath | null, language: Language = "fi", withToken 
     channel: new FakeChannel(),
     random: () => 0,
   });
-  if (withToken) session.start();
+  session = begun;
+  if (withToken) begun.start();
   const made = createRoot(page);
   root = made;
   await go(() =>
     made.render(
       <I18nextProvider i18n={createWords(language)}>
-        <App path={path} lesson={withToken ? { session, local, playback: new Playback() } : null} unsupported={false} />
+        <App path={path} lesson={withToken ? { session: begun, local, playback: new Playback() } : null} unsupported={false} />
       </I18nextProvider>,
     ),
   );
@@ -398,11 +407,7 @@ describe("a recording", () => {
 describe("a reload", () => {
   it("inside shows the lesson at once, and joins", async () => {
     await enter();
-    await act(() => {
-      root?.unmount();
-      root = null;
-      return settled();
-    });
+    await close();
     await show("/home");
     expect(page.textContent).toContain("Liitytään oppitunnille");
     await go(() => {
