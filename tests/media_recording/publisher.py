@@ -78,7 +78,7 @@ class CodedPicture(MediaStreamTrack):
         border = MOST_FRAMES if grows_at is None else grows_at
         self._packets = encoded(codec, range(border), SMALL) + encoded(codec, range(border, MOST_FRAMES), BIG)
 
-    async def recv(self) -> av.Packet:
+    async def recv(self) -> av.Packet[av.VideoStream]:
         number, self._next = self._next, self._next + 1
         await self._beat.at(number / FRAMES_PER_SECOND)
         if self.readyState != "live" or number >= MOST_FRAMES:
@@ -86,7 +86,7 @@ class CodedPicture(MediaStreamTrack):
         return self._packets[number]
 
 
-def encoded(codec: str, numbers: range, size: tuple[int, int]) -> list[av.Packet]:
+def encoded(codec: str, numbers: range, size: tuple[int, int]) -> list[av.Packet[av.VideoStream]]:
     """The frames of these numbers, a key frame each second."""
     if not numbers:
         return []
@@ -96,7 +96,7 @@ def encoded(codec: str, numbers: range, size: tuple[int, int]) -> list[av.Packet
     encoder.pix_fmt, encoder.bit_rate, encoder.gop_size = "yuv420p", 400_000, FRAMES_PER_SECOND
     encoder.time_base = Fraction(1, FRAMES_PER_SECOND)
     encoder.options = _ENCODERS[codec][1]
-    packets: list[av.Packet] = []
+    packets: list[av.Packet[av.VideoStream]] = []
     for number in numbers:
         frame = av.VideoFrame.from_ndarray(coded_picture(number, size), format="yuv420p")
         frame.pts, frame.time_base = number, Fraction(1, FRAMES_PER_SECOND)
