@@ -31,11 +31,13 @@ async ({ seconds, rate, captured }) => {
     };
   });
   mix.onaudioprocess = null;
+  // What is played leaves the machine this much later than we hear it, and the browser brings the picture to that.
+  const outputMs = captured ? 0 : context.outputLatency * 1000;
   await context.close();
   const bytes = new Uint8Array(samples.buffer);
   let text = "";
   for (let at = 0; at < bytes.length; at += 0x8000) {
     text += String.fromCharCode(...bytes.subarray(at, at + 0x8000));
   }
-  return { startMs: performance.timeOrigin + offsetMs + first * 1000, samples: btoa(text) };
+  return { startMs: performance.timeOrigin + offsetMs + first * 1000 + outputMs, samples: btoa(text) };
 };

@@ -34,7 +34,7 @@ class Way:
     pictures: list[float]
     """From its display at the publisher."""
     sounds: list[float]
-    """From a burst's capture to its being heard."""
+    """From a burst's capture to its leaving the viewer's machine, by what the browser says of its output."""
 
     @property
     def lips_s(self) -> float:
