@@ -212,6 +212,9 @@ class Classroom:
         if isinstance(message, Resume):
             if not message.outcome.done():
                 message.outcome.set_exception(refused)
+            if attendance is not None:
+                # Half-way in, and its connection does not know that it has one.
+                self._remove(attendance)
         elif attendance is not None:
             self._refuse(attendance, request, refused.code, refused.text)
         elif isinstance(message, Enter):

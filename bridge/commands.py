@@ -10,6 +10,7 @@ import asyncio
 import logging
 import resource
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from argparse import Namespace
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from bridge.config import Config, Tls
@@ -28,6 +31,8 @@ from bridge.lessons import new_lesson as lesson_of
 from bridge.program import Program, lessons_in, recording_of, running, tokens_of
 from bridge.settings import read_settings
 from bridge.values import LessonId, LessonState, Role
+
+log = logging.getLogger(__name__)
 
 _NOTHING_RECORDED = 3
 """The exit code of media.recording for that."""
@@ -134,18 +139,37 @@ async def _lesson_token(options: Namespace) -> int:
 def recording(options: Namespace) -> int:
     """Also of a lesson that goes on. The raw files stay for the server, which clears them away."""
     raw, file = recording_of(options.data, options.id)
-    if raw.is_dir():
-        # As the server does it: what reads a recording is a process of its own.
-        made = subprocess.run(  # noqa: S603 - our own program, and an id that was checked
-            [sys.executable, "-m", "media.recording", raw, file], capture_output=True, text=True, check=False
-        )
-        if made.returncode not in {0, _NOTHING_RECORDED}:
-            words = (made.stderr.strip().splitlines() or [f"it ended with {made.returncode}"])[-1]
-            raise SetupError("recording-failed", f"the recording can't be made playable: {words}")
+    try:
+        if raw.is_dir():
+            _make_playable(raw, file)
+    except FileNotFoundError:
+        log.debug("the server has just made it itself, and cleared away what we read")
+    except OSError as error:
+        text = f"the recording can't be made playable: {error.strerror or error}"
+        raise SetupError("recording-failed", text) from error
     if not file.is_file():
         raise SetupError("recording-unknown", f"nothing of lesson {options.id} was recorded")
     _say(str(file))
     return 0
+
+
+def _make_playable(raw: Path, file: Path) -> None:
+    """Raises OSError, and SetupError ``recording-failed``."""
+    # Of a copy: it is read twice, and a lesson that goes on would be longer the second time. The name begins
+    # with a dot, so that nobody takes it for a lesson's.
+    with TemporaryDirectory(prefix=".", dir=raw.parent) as still:
+        for path in raw.iterdir():
+            shutil.copyfile(path, Path(still, path.name))
+        # As the server does it: what reads a recording is a process of its own.
+        made = subprocess.run(  # noqa: S603 - our own program, and an id that was checked
+            [sys.executable, "-m", "media.recording", still, file],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if made.returncode not in {0, _NOTHING_RECORDED}:
+        words = (made.stderr.strip().splitlines() or [f"it ended with {made.returncode}"])[-1]
+        raise SetupError("recording-failed", f"the recording can't be made playable: {words}")
 
 
 def _config(options: Namespace) -> Config:

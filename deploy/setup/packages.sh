@@ -12,7 +12,8 @@ command -v cc >/dev/null 2>&1 || packages+=(build-essential)
 command -v chromium >/dev/null 2>&1 || packages+=(chromium fonts-liberation)
 command -v firefox-esr >/dev/null 2>&1 || packages+=(firefox-esr)
 # Namespaces and devices for lessons over bad lines (tests/line), and a TURN server.
-command -v ip >/dev/null 2>&1 || packages+=(iproute2)
+# (Debian keeps ip where only root looks.)
+command -v ip >/dev/null 2>&1 || [ -x /usr/sbin/ip ] || packages+=(iproute2)
 command -v turnserver >/dev/null 2>&1 || packages+=(coturn)
 
 ((${#packages[@]})) || exit 0

@@ -14,10 +14,11 @@ import asyncio
 import logging
 import shutil
 import sys
-from asyncio.subprocess import DEVNULL, PIPE
+import threading
+import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired
 
 from bridge.values import LessonId
 from media.recording.layout import DONE_SUFFIX, PARTIAL_SUFFIX, is_lesson, playable, raw_folder
@@ -31,7 +32,7 @@ AT_ONCE = 1
 LONGEST_S = 3600.0
 """A day of lessons is copied in less; a disk that hangs isn't waited for."""
 _LONGEST_WORDS = 500
-_KILLED_AFTER_S = 5.0
+_LOOK_EVERY_S = 0.2
 
 
 class RecordingService:
@@ -106,21 +107,15 @@ class RecordingService:
 
     async def _remux(self, folder: Path, out: Path) -> tuple[int, str]:
         """(exit code, what the child said in one line)."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "media.recording", folder, out, stdin=DEVNULL, stdout=PIPE, stderr=PIPE
-        )
+        stop = threading.Event()
+        # In a thread: to start a process takes a moment, which the event loop has not.
+        child = asyncio.ensure_future(asyncio.to_thread(_run_child, folder, out, stop))
         try:
-            async with asyncio.timeout(LONGEST_S):
-                said, complaint = await process.communicate()
-        except TimeoutError:
-            return -1, f"not done in {LONGEST_S:.0f} s"
-        finally:
-            if process.returncode is None:
-                await _end(process)
-        assert process.returncode is not None
-        lines = (said if process.returncode == 0 else complaint).decode(errors="replace").strip().splitlines()
-        words = lines[-1] if lines else f"ended with {process.returncode} and said nothing"
-        return process.returncode, words[:_LONGEST_WORDS]
+            return await asyncio.shield(child)
+        except asyncio.CancelledError:
+            stop.set()
+            await asyncio.wait([child])
+            raise
 
     def _left_behind(self) -> list[LessonId]:
         """Blocks. Lessons that have raw files; what a crash left half made or half removed is removed."""
@@ -146,14 +141,24 @@ def _remove(folder: Path) -> None:
     shutil.rmtree(done)
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """It leaves nothing behind that the next try doesn't replace, so it may be killed."""
-    with suppress(ProcessLookupError):
-        process.terminate()
-    try:
-        async with asyncio.timeout(_KILLED_AFTER_S):
-            await process.wait()
-    except TimeoutError:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+def _run_child(folder: Path, out: Path, stop: threading.Event) -> tuple[int, str]:
+    """Blocks. (exit code, the last line that the child said); killed on ``stop`` or when it takes too long.
+
+    What a killed one leaves behind, the next try or the next start of the server removes.
+    """
+    command = [sys.executable, "-m", "media.recording", str(folder), str(out)]
+    until_s = time.monotonic() + LONGEST_S
+    # Our own program, and names that layout.raw_folder made sure of.
+    with Popen(command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE) as process:  # noqa: S603
+        while True:
+            try:
+                said, complaint = process.communicate(timeout=_LOOK_EVERY_S)
+                break
+            except TimeoutExpired:
+                if stop.is_set() or time.monotonic() > until_s:
+                    process.kill()
+                    process.communicate()
+                    return process.returncode, "stopped" if stop.is_set() else f"not done in {LONGEST_S} s"
+    lines = (complaint if process.returncode else said).decode(errors="replace").strip().splitlines()
+    words = lines[-1] if lines else f"ended with {process.returncode} and said nothing"
+    return process.returncode, words[:_LONGEST_WORDS]

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from bridge.attendance import Attendance
 from bridge.errors import ErrorCode, RefusedError
 from bridge.inbox import Disconnected, End, Enter, Open, PlaceExpired, SourceSwitched, Stop
 from bridge.notices import (
@@ -268,7 +269,7 @@ async def test_who_came_back_in_time_does_not_expire(room: Room) -> None:
 
 
 async def test_a_classroom_of_those_away_stays_until_they_expire() -> None:
-    room = Room(resumable_s=0.3)
+    room = Room(resumable_s=1.5)
     teacher = await room.opened()
     teacher.is_cut()
     await asyncio.sleep(0.05)
@@ -408,6 +409,24 @@ async def test_a_fault_while_coming_back_ends_that_endpoint_alone(
     assert len(errors) == 1
     room.classroom.post(Open(teacher.connection, 3))
     await teacher.outbox.wait_for(Done)
+
+
+async def test_a_fault_half_way_in_leaves_nobody_without_a_connection(
+    room: Room, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await room.opened()
+    home = await room.joined("home", Role.HOME)
+    home.is_cut()
+    await asyncio.sleep(0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Attendance, "refresh", broken)
+        assert await refused(home.ask_to_resume("second")) is ErrorCode.INTERNAL
+    assert room.media.dismissed == [home.id]
+    assert [record.levelname for record in caplog.records].count("ERROR") == 1
+
+
+def broken(_attendance: Attendance) -> bool:
+    raise RuntimeError("out of order")
 
 
 class Broken:

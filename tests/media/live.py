@@ -67,9 +67,10 @@ class LivePage:
         await self.page.evaluate(_JOIN, edit(answer))
         return answer
 
-    async def restart_ice(self) -> None:
+    async def restart_ice(self, edit: Callable[[str], str] = lambda answer: answer) -> None:
+        """As after restartIce(); ``edit`` as in ``join``."""
         offer: str = await self.page.evaluate(_RESTART)
-        await self.page.evaluate(_ANSWER_RESTART, self._lesson.restart(self.endpoint, offer))
+        await self.page.evaluate(_ANSWER_RESTART, edit(self._lesson.restart(self.endpoint, offer)))
 
     async def stats(self, kind: str) -> list[dict[str, Any]]:
         """The entries of getStats() of one type."""

@@ -174,6 +174,37 @@ async def test_h264_is_played_where_the_publisher_has_no_vp8(
     await _until(goes_on, "10 frames of it")
 
 
+async def test_without_udp_the_lesson_goes_over_the_tcp_candidates(
+    browser: Browser, service: MediaService, lesson: LessonMedia, events: list[MediaEvent]
+) -> None:
+    """As where UDP is blocked; a restart makes a new connection."""
+
+    def without_udp(answer: str) -> str:
+        return re.sub(r"a=candidate:\d+ 1 udp .*\r\n", "", answer)
+
+    teacher, pupil = [LivePage(await new_page(browser), lesson, endpoint) for endpoint in (TEACHER, PUPIL)]
+    await teacher.join(PUBLISHER, without_udp)
+    await pupil.join(VIEWER, without_udp)
+    await _play(lesson, events, pupil)
+    pair = [each for each in await pupil.stats("candidate-pair") if each["nominated"]]
+    candidates = {each["id"]: each for each in await pupil.stats("remote-candidate")}
+    assert {candidates[each["remoteCandidateId"]]["protocol"] for each in pair} == {"tcp"}
+
+    remote = (await _counted(service, TEACHER))["remote"]
+    await teacher.restart_ice(without_udp)
+
+    async def moved() -> bool:
+        return bool((await _counted(service, TEACHER))["remote"] != remote)
+
+    await _until(moved, "the server sends to another connection")
+    before = await pupil.frames()
+
+    async def goes_on() -> bool:
+        return await pupil.frames() >= before + 20
+
+    await _until(goes_on, "20 frames more")
+
+
 async def test_a_page_that_closes_its_connection_is_lost_at_once(
     browser: Browser, lesson: LessonMedia, events: list[MediaEvent]
 ) -> None:

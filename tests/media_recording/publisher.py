@@ -26,7 +26,16 @@ FRAMES_PER_SECOND = 10
 SOUND_RATE = 48_000
 PITCH_HZ = 1_150.0
 SOURCE = 5
+MOST_FRAMES = 30 * FRAMES_PER_SECOND
+SMALL, BIG = (320, 180), (640, 360)
 _SOUND_FRAME = 960
+_ENCODERS = {
+    "video/VP8": (
+        "libvpx",
+        {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "auto-alt-ref": "0"},
+    ),
+    "video/H264": ("libx264", {"profile": "baseline", "preset": "ultrafast", "tune": "zerolatency"}),
+}
 
 
 class Beat:
@@ -54,26 +63,49 @@ class Beat:
 
 
 class CodedPicture(MediaStreamTrack):
-    """Frame ``n`` is captured at n / FRAMES_PER_SECOND and says so. ``size`` may be changed at any time."""
+    """Frame ``n`` is captured at n / FRAMES_PER_SECOND and says so; from frame ``grows_at`` on it is bigger.
+
+    All is encoded before it begins: aiortc says in its sender reports when a frame left, not when it was
+    captured, and on a busy machine an encoder in between would spoil the lip sync that a test is to measure.
+    """
 
     kind = "video"
 
-    def __init__(self, beat: Beat) -> None:
+    def __init__(self, beat: Beat, codec: str, grows_at: int | None) -> None:
         super().__init__()
-        self.size = (320, 180)
         self._beat = beat
         self._next = 0
+        border = MOST_FRAMES if grows_at is None else grows_at
+        self._packets = encoded(codec, range(border), SMALL) + encoded(codec, range(border, MOST_FRAMES), BIG)
 
-    async def recv(self) -> av.VideoFrame:
-        # A machine that is busy skips frames; a frame that is sent is sent in its time.
-        self._next = max(self._next, int(self._beat.now_s * FRAMES_PER_SECOND))
+    async def recv(self) -> av.Packet:
         number, self._next = self._next, self._next + 1
         await self._beat.at(number / FRAMES_PER_SECOND)
-        if self.readyState != "live":
+        if self.readyState != "live" or number >= MOST_FRAMES:
             raise MediaStreamError
-        frame = av.VideoFrame.from_ndarray(coded_picture(number, self.size), format="yuv420p")
+        return self._packets[number]
+
+
+def encoded(codec: str, numbers: range, size: tuple[int, int]) -> list[av.Packet]:
+    """The frames of these numbers, a key frame each second."""
+    if not numbers:
+        return []
+    encoder = av.CodecContext.create(_ENCODERS[codec][0], "w")
+    assert isinstance(encoder, av.VideoCodecContext)
+    encoder.width, encoder.height = size
+    encoder.pix_fmt, encoder.bit_rate, encoder.gop_size = "yuv420p", 400_000, FRAMES_PER_SECOND
+    encoder.time_base = Fraction(1, FRAMES_PER_SECOND)
+    encoder.options = _ENCODERS[codec][1]
+    packets: list[av.Packet] = []
+    for number in numbers:
+        frame = av.VideoFrame.from_ndarray(coded_picture(number, size), format="yuv420p")
         frame.pts, frame.time_base = number, Fraction(1, FRAMES_PER_SECOND)
-        return frame
+        packets += encoder.encode(frame)
+    packets += encoder.encode(None)
+    assert [packet.pts for packet in packets] == list(numbers)
+    for packet in packets:
+        packet.time_base = Fraction(1, FRAMES_PER_SECOND)
+    return packets
 
 
 class Bursts(MediaStreamTrack):
@@ -111,13 +143,12 @@ def coded_picture(number: int, size: tuple[int, int]) -> np.ndarray[tuple[int, .
 class Teacher:
     """An aiortc endpoint with a camera and a microphone."""
 
-    def __init__(self, video_codec: str = "video/VP8") -> None:
+    def __init__(self, video_codec: str = "video/VP8", *, grows_at: int | None = None) -> None:
         self.beat = Beat()
-        self.picture = CodedPicture(self.beat)
         self._peer = RTCPeerConnection(
             RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         )
-        camera = self._peer.addTransceiver(self.picture, "sendonly")
+        camera = self._peer.addTransceiver(CodedPicture(self.beat, video_codec, grows_at), "sendonly")
         camera.setCodecPreferences(_only("video", video_codec))
         mic = self._peer.addTransceiver(Bursts(self.beat), "sendonly")
         self._transceivers = {SourceKind.CAMERA: camera, SourceKind.MIC: mic}

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.media_recording.publisher import FRAMES_PER_SECOND, Teacher
+from tests.media_recording.publisher import BIG, FRAMES_PER_SECOND, SMALL, Teacher
 from tests.media_recording.watching import Seen, hear, picture_sizes, see, stream_names
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,8 +86,8 @@ async def start_server(tmp_path: Path) -> AsyncIterator[StartServer]:
 async def teachers() -> AsyncIterator[MakeTeacher]:
     async with AsyncExitStack() as stack:
 
-        def make(video_codec: str = "video/VP8") -> Teacher:
-            teacher = Teacher(video_codec)
+        def make(video_codec: str = "video/VP8", *, grows_at: int | None = None) -> Teacher:
+            teacher = Teacher(video_codec, grows_at=grows_at)
             stack.push_async_callback(teacher.close)
             return teacher
 
@@ -167,10 +167,8 @@ async def test_only_what_the_teacher_sends_is_recorded(
 async def test_h264_that_changes_its_size_is_recorded_as_well(
     start_server: StartServer, teachers: MakeTeacher, tmp_path: Path
 ) -> None:
-    server, teacher = await start_server(), teachers("video/H264")
+    server, teacher = await start_server(), teachers("video/H264", grows_at=3 * FRAMES_PER_SECOND)
     await server.admit(teacher, "teacher")
-    await played(teacher, 3.0)
-    teacher.picture.size = (640, 360)
     last = await played(teacher, 6.0)
     outcome = await server.ask(end=True)
     assert (outcome["finished"], outcome["failed"]) == (1, 0)
@@ -184,4 +182,4 @@ async def test_h264_that_changes_its_size_is_recorded_as_well(
     assert len(sync) >= 4
     assert max(map(abs, sync)) < LIP_SYNC_S, sync
     sizes = await asyncio.to_thread(picture_sizes, out)
-    assert sizes == [(320, 180), (640, 360)]
+    assert sizes == [SMALL, BIG]

@@ -20,7 +20,7 @@ from bridge.program import Program, running
 from bridge.values import GRANTS, LessonId, Role
 from tests.bridge.support import RecordingMedia, RecordingMediaService, make_offer
 
-PATIENCE_S = 5.0
+PATIENCE_S = 20.0
 SITES = {Role.KIOSK: "Närpiö", Role.SCHOOL: "Iisalmi", Role.HOME: "Vieremä", Role.GUEST: "Varkaus"}
 
 

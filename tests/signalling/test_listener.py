@@ -230,8 +230,10 @@ async def test_an_answer_that_is_not_read_is_cut(tmp_path: Path) -> None:
             loop = asyncio.get_running_loop()
             await loop.sock_connect(client, (address.host, address.port))
             await loop.sock_sendall(client, b"GET /file HTTP/1.1\r\nHost: a\r\n\r\n")
-            await until(lambda: listener.unread == 1 and not listener.open)
+            await until(lambda: listener.unread == 1 and not listener.open and bool(ended))
             assert ended == ["/file"], "the handler does not wait for good"
+        # Small, so that a busy machine reads it in time.
+        await asyncio.to_thread(file.write_bytes, bytes(1000))
         async with aiohttp.ClientSession() as session, session.get(f"http://{address}/file") as response:
             assert len(await response.read()) == file.stat().st_size
         assert listener.unread == 1

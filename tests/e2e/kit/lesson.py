@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -50,11 +50,13 @@ async def lesson_in(
     flags: Sequence[str] = (),
     switches: str = "",
     base_urls: Mapping[int, str] | None = None,
+    prepare: Callable[[Browser], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Lesson]:
     """School and home wait; the kiosk presses its one button; all have pictures of the others.
 
     ``namespaces``: by place, where each browser runs. ``switches``: added to each link's fragment.
-    ``base_urls``: by place, for who reaches the server elsewhere.
+    ``base_urls``: by place, for who reaches the server elsewhere. ``prepare``: done to each browser before it
+    loads its page.
     Raises AssertionError at the end when a page said that something went wrong.
     """
     lesson = await server.new_lesson()
@@ -70,6 +72,8 @@ async def lesson_in(
             )
             for each in who
         }
+        if prepare is not None:
+            await asyncio.gather(*(prepare(browser) for browser in browsers.values()))
         await asyncio.gather(*(visit(browsers[each], links[each]) for each in who))
         for each in sorted(who, reverse=True):
             await press(browsers[each], _ENDPOINTS[each][3])

@@ -1,6 +1,7 @@
 // A camera and a microphone for a browser that plays no files as its devices: a canvas with the code of each frame,
 // and a tone burst each second.
 ((wish) => {
+  if (!navigator.mediaDevices) return; // the blank page before
   const { width, height, perSecond, words, columns, rows, cell, places, burstS } = wish;
   const startCamera = () => {
     const canvas = Object.assign(document.createElement("canvas"), { width, height });

@@ -23,7 +23,7 @@ from tests.line.namespaces import Namespace
 
 _START_S = 20.0
 _REALM = "luokkasilta.test"
-_RELAY_PORTS = (49_200, 49_399)
+RELAY_PORTS = (49_200, 49_399)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +85,8 @@ async def running_turn(
         f"relay-ip={address}",
         f"listening-port={port}",
         f"tls-listening-port={tls_port}",
-        f"min-port={_RELAY_PORTS[0]}",
-        f"max-port={_RELAY_PORTS[1]}",
+        f"min-port={RELAY_PORTS[0]}",
+        f"max-port={RELAY_PORTS[1]}",
         f"cert={files.certificate}",
         f"pkey={files.key}",
         "use-auth-secret",

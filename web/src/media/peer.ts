@@ -102,11 +102,10 @@ export class LessonPeer {
 
   /** Makes the next offer and gives its SDP; that of a restart says the same as the first. */
   async #describe(): Promise<string> {
-    const { type, sdp = "" } = await this.connection.createOffer();
-    await this.connection.setLocalDescription({ type, sdp: askingForVoices(sdp) });
+    await this.connection.setLocalDescription();
     const description = this.connection.localDescription;
     if (description === null) throw new Error("the browser made no offer");
-    return description.sdp;
+    return askingForVoices(description.sdp);
   }
 
   /** The answer to the last offer. */
@@ -129,7 +128,8 @@ export class LessonPeer {
 
 /**
  * Browsers ask for lost packets of a voice (NACK, RFC 4585) where it was negotiated, but there is no API to offer
- * it: it is written into the offer, beside each Opus.
+ * it: it is written into the offer that is sent, beside each Opus. Browsers then do as the answer says,
+ * and their own description stays as they made it.
  */
 export function askingForVoices(sdp: string): string {
   return sdp.replaceAll(/^a=rtpmap:(\d+) opus\/48000\/2\r\n/gim, "$&a=rtcp-fb:$1 nack\r\n");

@@ -58,14 +58,10 @@ class FakeConnection {
     return made;
   }
 
-  createOffer(): Promise<RTCSessionDescriptionInit> {
+  setLocalDescription(): Promise<void> {
     this.offers += 1;
-    return Promise.resolve({ type: "offer", sdp: `v=0 ${this.offers}` });
-  }
-
-  setLocalDescription(description: RTCSessionDescriptionInit): Promise<void> {
     this.transceivers.forEach((transceiver, at) => (transceiver.mid = `m${at}`));
-    this.localDescription = description;
+    this.localDescription = { type: "offer", sdp: `v=0 ${this.offers}` };
     return Promise.resolve();
   }
 }

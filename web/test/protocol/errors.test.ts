@@ -19,7 +19,7 @@ interface Row {
 /** The table of section 6. */
 function codesOfProtocol(): Row[] {
   const text = readFileSync(join(import.meta.dirname, "../../../signalling/PROTOCOL.md"), "utf-8");
-  const section = /^## 6\. Error codes$([\s\S]*)/m.exec(text)?.[1] ?? "";
+  const section = /^## 6\. Error codes$([\s\S]*?)^## /m.exec(text)?.[1] ?? "";
   return [...section.matchAll(/^\| `([a-z-]+)` \| ([^|]+) \|/gm)].map((row) => ({
     code: row[1] ?? "",
     fatal: (row[2] ?? "").trim(),

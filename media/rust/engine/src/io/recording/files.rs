@@ -61,7 +61,7 @@ impl<'a> Files<'a> {
     pub fn turn(&mut self, mut batch: Batch, now: Micros, events: &mut Vec<Event>) {
         for record in batch.records {
             match record {
-                Record::Open(opening) => self.begin(opening, events),
+                Record::Open(opening) => self.begin(opening, now, events),
                 Record::Packet(packet) => {
                     let Some(state) = self.open.get_mut(&packet.recording) else { continue };
                     if let Some(lost) = state.lost.as_mut() {
@@ -101,7 +101,7 @@ impl<'a> Files<'a> {
         }
     }
 
-    fn begin(&mut self, opening: Opening, events: &mut Vec<Event>) {
+    fn begin(&mut self, opening: Opening, now: Micros, events: &mut Vec<Event>) {
         let Opening { recording, peer, source, path, head } = opening;
         match create(&path) {
             Ok(file) => {
@@ -119,6 +119,8 @@ impl<'a> Files<'a> {
                     told: false,
                 };
                 self.open.insert(recording, state);
+                // At once, so that what may fail later has a file that can be read.
+                self.write(recording, now, events);
             }
             Err(error) => {
                 self.queue.forget(recording);

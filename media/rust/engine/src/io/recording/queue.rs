@@ -56,6 +56,8 @@ struct State {
     shards_of_syncs: VecDeque<usize>,
     octets: usize,
     known: HashMap<RecordingId, Known>,
+    /// Something waits that is to be done now.
+    urgent: bool,
     stopping: bool,
 }
 
@@ -99,7 +101,6 @@ impl RecordQueue {
             return wanted;
         }
         let mut state = self.lock();
-        let mut urgent = false;
         for record in records.drain(..) {
             match record {
                 Record::Packet(packet) => {
@@ -108,22 +109,20 @@ impl RecordQueue {
                     }
                 }
                 Record::Open(opening) => state.open(shard, opening, events),
-                Record::Close(recording) => {
-                    state.close(recording);
-                    urgent = true;
-                }
+                Record::Close(recording) => state.close(recording),
                 Record::Sync(_) => {
-                    urgent = true;
                     // Beyond all measure the caller is left to its time-out.
                     if state.waiting.len() < MAX_WAITING {
                         state.waiting.push_back(record);
                         state.shards_of_syncs.push_back(shard);
+                        state.urgent = true;
                     }
                 }
                 Record::Hole { .. } => {}
             }
         }
-        let wake = urgent || state.octets > MAX_OCTETS / 2 || state.waiting.len() > MAX_RECORDS / 2;
+        state.urgent |= state.octets > MAX_OCTETS / 2 || state.waiting.len() > MAX_RECORDS / 2;
+        let wake = state.urgent;
         drop(state);
         if wake {
             self.wake.notify_one();
@@ -134,11 +133,12 @@ impl RecordQueue {
     /// All that waits, as soon as there is something urgent or `at_most` has passed.
     pub fn take(&self, at_most: Duration) -> Batch {
         let mut state = self.lock();
-        if !state.stopping && !state.urgent() {
+        if !state.stopping && !state.urgent {
             let waited = self.wake.wait_timeout(state, at_most);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         state.octets = 0;
+        state.urgent = false;
         Batch {
             records: std::mem::take(&mut state.waiting),
             shards_of_syncs: std::mem::take(&mut state.shards_of_syncs),
@@ -166,10 +166,6 @@ impl RecordQueue {
 }
 
 impl State {
-    fn urgent(&self) -> bool {
-        !self.shards_of_syncs.is_empty() || self.octets > MAX_OCTETS / 2
-    }
-
     fn open(&mut self, shard: usize, opening: Opening, events: &mut Vec<Event>) {
         let Opening { recording, peer, source, .. } = opening;
         if self.known.len() >= MAX_RECORDINGS || self.waiting.len() >= MAX_WAITING {
@@ -180,6 +176,7 @@ impl State {
         let is_video = opening.head.codec.media() == crate::types::Media::Video;
         self.known.insert(recording, Known { shard, peer, source, flow: Flow::new(is_video) });
         self.waiting.push_back(Record::Open(opening));
+        self.urgent = true;
     }
 
     /// Bounded, because every end answers a beginning.
@@ -189,6 +186,7 @@ impl State {
             self.waiting.push_back(Record::Hole { recording, dropped });
         }
         self.waiting.push_back(Record::Close(recording));
+        self.urgent = true;
     }
 
     /// False when it was left out.
@@ -311,6 +309,20 @@ mod tests {
         queue.forget(1);
         append(&queue, key(4), 102);
         assert!(queue.take(Duration::ZERO).records.is_empty());
+    }
+
+    #[test]
+    fn a_beginning_an_end_and_a_request_do_not_wait() {
+        let queue = RecordQueue::default();
+        let long = Duration::from_secs(3_600);
+        for record in [opening(1), Record::Sync(7), Record::Close(1)] {
+            append(&queue, record, 0);
+            assert_eq!(queue.take(long).records.len(), 1);
+        }
+        append(&queue, Record::Packet(packet(1, 5, b"of none")), 0);
+        assert!(queue.take(Duration::ZERO).records.is_empty());
+        queue.stop();
+        assert!(queue.take(long).last);
     }
 
     #[test]
