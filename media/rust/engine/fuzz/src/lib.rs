@@ -4,8 +4,11 @@
 //! fuzz_targets/*.rs (libFuzzer) --+
 //!                                 +--> TARGETS: one function each --> wire, srtp, ice, shard
 //! ../tests/corpus.rs (replay) ----+
-//!        corpus/<target>/  <-- seeds (examples/seeds.rs), and inputs that once found something
+//!        corpus/<target>/
 //! ```
+//!
+//! A corpus has `seed-*`, which examples/seeds.rs makes; `reached-*`, small inputs of a long run, the few that reach
+//! most of what the seeds do not; and `found-*`, each named after what it once found.
 //!
 //! A target panics where something is wrong, and is otherwise silent.
 
