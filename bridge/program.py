@@ -126,7 +126,8 @@ async def running(config: Config, media: Media | None = None) -> AsyncIterator[P
             text = f"can't listen on {config.http}: {error.strerror or error}"
             raise SetupError("http-unavailable", text) from error
         stack.callback(listener.close)
-        await recordings.recover(lambda lesson: _is_over(store, lesson))
+        for lesson in await recordings.recover(lambda lesson: _is_over(store, lesson)):
+            lessons.take_up(lesson)
         program = Program(address, config.data, store, tokens, lessons, recordings, secure=tls is not None)
         log.info("listening on %s", program.base_url)
         yield program

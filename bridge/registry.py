@@ -101,6 +101,13 @@ class LiveLessons:
             raise
         return classroom, connection
 
+    def take_up(self, lesson: LessonId) -> None:
+        """A recorded lesson that goes on since before this start: finish its recording when it is ended, though
+        nobody may enter it again."""
+        if lesson not in self._running:
+            self._await_end(lesson)
+            self._watch_the_store()
+
     async def stop(self) -> None:
         """Tell every endpoint ``server-stopping``, close every Classroom and wait for their tasks."""
         self._stopping = True
@@ -155,9 +162,12 @@ class LiveLessons:
             task.add_done_callback(self._finished)
             self._running[lesson.id] = classroom
             self._unfinished.pop(lesson.id, None)
-            if self._watching is None:
-                self._watching = asyncio.create_task(self._watch(), name="watch of the store")
+            self._watch_the_store()
         return self._running[lesson.id]
+
+    def _watch_the_store(self) -> None:
+        if self._watching is None:
+            self._watching = asyncio.create_task(self._watch(), name="watch of the store")
 
     def _forget(self, classroom: Classroom) -> None:
         """Called when it has closed, its media too."""
@@ -172,7 +182,10 @@ class LiveLessons:
         if lesson.state is LessonState.ENDED:
             self._finish_recording(lesson.id)
             return
-        self._unfinished[lesson.id] = None
+        self._await_end(lesson.id)
+
+    def _await_end(self, lesson: LessonId) -> None:
+        self._unfinished[lesson] = None
         if len(self._unfinished) > UNFINISHED_LIMIT:
             oldest = next(iter(self._unfinished))
             del self._unfinished[oldest]

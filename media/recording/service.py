@@ -62,15 +62,17 @@ class RecordingService:
             task.add_done_callback(lambda _: self._tasks.pop(lesson, None))
 
     async def recover(self, is_over: Callable[[LessonId], Awaitable[bool]]) -> list[LessonId]:
-        """After a crash: finish what was left behind of lessons that are over; returns which.
+        """After a crash: finish what was left behind of lessons that are over.
 
-        A lesson that goes on keeps its files, which become one recording with those to come.
+        Returns those that go on: they keep their files, which become one recording with those to come.
         """
-        names = await asyncio.to_thread(self._left_behind)
-        over = [lesson for lesson in names if await is_over(lesson)]
-        for lesson in over:
-            self.finish(lesson)
-        return over
+        going_on = []
+        for lesson in await asyncio.to_thread(self._left_behind):
+            if await is_over(lesson):
+                self.finish(lesson)
+            else:
+                going_on.append(lesson)
+        return going_on
 
     async def idle(self) -> None:
         """Return when nothing is under way."""

@@ -206,6 +206,17 @@ async def test_a_recorded_lesson_that_everyone_left_is_finished_when_it_is_ended
     assert registry.recordings.finished == [(lesson.id, 1)], "once"
 
 
+async def test_a_recorded_lesson_from_before_this_start_is_finished_though_nobody_enters_it(
+    registry: Registry,
+) -> None:
+    lesson = await registry.recorded()
+    registry.lessons.take_up(lesson.id)
+    await asyncio.sleep(2 * WATCH_S)
+    assert registry.recordings.finished == [], "it may go on"
+    await registry.store.set_state(lesson.id, LessonState.ENDED, NOON)
+    await eventually(lambda: bool(registry.recordings.finished))
+
+
 async def test_other_lessons_are_not_recorded(registry: Registry) -> None:
     outbox = KeepingOutbox()
     classroom, connection = await registry.lessons.enter(make_pass(Role.KIOSK, "Närpiö"), outbox, 1)

@@ -44,37 +44,36 @@ def assert_never_stopped(seen: Sequence[Sighting], still_s: float) -> None:
 async def test_pictures_go_on_while_the_socket_is_cut_and_comes_back(
     tmp_path: Path, devices: tuple[Devices, ...]
 ) -> None:
-    async with running_server(tmp_path) as server:
-        host, _, port = server.base_url.removeprefix("http://").partition(":")
-        async with (
-            tcp_relay((host, int(port))) as relay,
-            lesson_in(
-                server,
-                devices,
-                who=[KIOSK, HOME],
-                base_urls={HOME: f"http://127.0.0.1:{relay.address[1]}"},
-            ) as lesson,
-        ):
-            kiosk, home = lesson.browsers[KIOSK], lesson.browsers[HOME]
-            away = kiosk.page.locator("[data-away]")
+    async with (
+        running_server(tmp_path) as server,
+        tcp_relay(server.address) as relay,
+        lesson_in(
+            server,
+            devices,
+            who=[KIOSK, HOME],
+            base_urls={HOME: f"http://127.0.0.1:{relay.address[1]}"},
+        ) as lesson,
+    ):
+        kiosk, home = lesson.browsers[KIOSK], lesson.browsers[HOME]
+        away = kiosk.page.locator("[data-away]")
 
-            async def disturb() -> None:
-                await asyncio.sleep(1)
-                relay.cut()
-                await expect(away).to_have_count(1, timeout=PATIENCE_MS)
-                await asyncio.sleep(1)
-                relay.mend()
-                await expect(away).to_have_count(0, timeout=PATIENCE_MS)
+        async def disturb() -> None:
+            await asyncio.sleep(1)
+            relay.cut()
+            await expect(away).to_have_count(1, timeout=PATIENCE_MS)
+            await asyncio.sleep(1)
+            relay.mend()
+            await expect(away).to_have_count(0, timeout=PATIENCE_MS)
 
-            at_kiosk, at_home, _ = await asyncio.gather(
-                look_for(kiosk, HOME, 7), look_for(home, KIOSK, 7), disturb()
-            )
-            assert relay.refused > 0, "the page tried while it was cut"
-            assert home.sent.count("hello") == 2
-            assert home.sent.count("join") == 1, "what plays is not negotiated anew"
-            assert_never_stopped(at_kiosk, 1.5)
-            assert_never_stopped(at_home, 1.5)
-            home.said = [line for line in home.said if "WebSocket connection" not in line]
+        at_kiosk, at_home, _ = await asyncio.gather(
+            look_for(kiosk, HOME, 7), look_for(home, KIOSK, 7), disturb()
+        )
+        assert relay.refused > 0, "the page tried while it was cut"
+        assert home.sent.count("hello") == 2
+        assert home.sent.count("join") == 1, "what plays is not negotiated anew"
+        assert_never_stopped(at_kiosk, 1.5)
+        assert_never_stopped(at_home, 1.5)
+        home.said = [line for line in home.said if "WebSocket connection" not in line]
 
 
 async def test_a_page_that_is_loaded_anew_replaces_its_ghost(

@@ -12,8 +12,8 @@ from playwright.async_api import Page, expect
 
 from bridge.values import Role
 from tests.e2e.kit.browser import Browser, open_browser
-from tests.e2e.kit.line import Line, open_line
 from tests.e2e.kit.pages import PATIENCE_MS, press, visit, wait_for_pictures, word
+from tests.e2e.kit.relays import TcpRelay, tcp_relay
 from tests.e2e.kit.server import SERVE, running_server
 
 pytestmark = pytest.mark.browser
@@ -41,9 +41,9 @@ class Pair:
     """A teacher and a pupil at home in a live lesson, each with a line of its own."""
 
     kiosk: Browser
-    kiosk_line: Line
+    kiosk_line: TcpRelay
     home: Browser
-    home_line: Line
+    home_line: TcpRelay
 
 
 @asynccontextmanager
@@ -52,8 +52,8 @@ async def pair_in_lesson(folder: Path) -> AsyncIterator[Pair]:
     config.write_text(CONTACT, encoding="utf-8")
     async with (
         running_server(folder, (*SERVE, "--config", str(config))) as server,
-        open_line(server.base_url) as kiosk_line,
-        open_line(server.base_url) as home_line,
+        tcp_relay(server.address) as kiosk_line,
+        tcp_relay(server.address) as home_line,
         open_browser("kiosk") as kiosk,
         open_browser("home") as home,
     ):

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
 
 Address = tuple[str, int]
 _PIECE = 65_536
@@ -27,6 +28,12 @@ class TcpRelay:
         assert self._server is not None
         host, port = self._server.sockets[0].getsockname()[:2]
         return host, port
+
+    def through(self, link: str) -> str:
+        """The page of an http link, by this relay."""
+        host, port = self.address
+        parts = urlsplit(link)
+        return f"http://{host}:{port}{parts.path}#{parts.fragment}"
 
     def cut(self) -> None:
         """Reset every connection, and each that is tried from now on."""

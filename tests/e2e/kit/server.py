@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from bridge.values import Role
 from tests.line.namespaces import Namespace
@@ -33,6 +34,14 @@ class Server:
     data: Path
     pid: int
     log: Path
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it speaks HTTP."""
+        parts = urlsplit(self.base_url)
+        assert parts.hostname is not None
+        assert parts.port is not None
+        return parts.hostname, parts.port
 
     async def new_lesson(self, title: str = "Nyheter och medier", course: str = "RUB14") -> str:
         """Make a lesson and give its id."""
