@@ -102,8 +102,8 @@ class LiveLessons:
         return classroom, connection
 
     def take_up(self, lesson: LessonId) -> None:
-        """A recorded lesson that goes on since before this start: finish its recording when it is ended, though
-        nobody may enter it again."""
+        """A recorded lesson that goes on since before this start: finish its recording when it is ended,
+        though nobody may enter it again."""
         if lesson not in self._running:
             self._await_end(lesson)
             self._watch_the_store()
