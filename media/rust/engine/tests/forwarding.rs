@@ -3,6 +3,7 @@
 mod common;
 
 use common::*;
+use luokkasilta_engine::command::Command;
 use luokkasilta_engine::event::Event;
 use luokkasilta_engine::types::Media;
 use luokkasilta_engine::wire::rtp::Header;
@@ -290,12 +291,39 @@ fn a_removed_peer_leaves_nothing_behind() {
     one.publish_voice(&mut bench, 11, Some(81));
     school.add_pair(&mut bench, 0);
     school.route(&mut bench, 0, Media::Audio, Some(11));
-    bench.command(luokkasilta_engine::command::Command::RemovePeer(2));
+    bench.command(Command::RemovePeer(2));
     one.send_rtp(&mut bench, &voice_fields(81, 1, 0), 1, b"a", None, None);
     assert!(school.receive(&bench.sent()).rtp.is_empty());
-    bench.command(luokkasilta_engine::command::Command::RemovePeer(1));
+    bench.command(Command::RemovePeer(1));
     let stats = bench.stats();
     assert_eq!(stats["peers"].as_array().map(Vec::len), Some(0));
     school.check(&mut bench, true);
     assert!(bench.sent().is_empty(), "a peer that is gone is not answered");
+}
+
+#[test]
+fn a_receiver_that_leaves_between_two_pictures_is_forgotten_by_both() {
+    let mut bench = Bench::default();
+    let mut one = Remote::join(&mut bench, 1);
+    let two = Remote::join(&mut bench, 2);
+    let mut school = Remote::join(&mut bench, 3);
+    one.publish_picture(&mut bench, 10, None);
+    two.publish_picture(&mut bench, 20, Some(72));
+    school.add_pair(&mut bench, 0);
+    school.route(&mut bench, 0, Media::Video, Some(10));
+    let mut send = |bench: &mut Bench, ssrc, n: u16, payload: &[u8]| {
+        one.send_rtp(bench, &picture_fields(ssrc, n, 0, true), u64::from(n), payload, None, Some("0"));
+    };
+    send(&mut bench, 71, 1, &vp8(1, 1, true, true, b"key"));
+    assert_eq!(school.receive(&bench.sent()).rtp.len(), 1);
+
+    // It waits for the other's key frame when the first one's stream is replaced by one that only probes the line,
+    // and then it leaves.
+    school.route(&mut bench, 0, Media::Video, Some(20));
+    send(&mut bench, 73, 2, b"");
+    bench.command(Command::RemovePeer(3));
+    send(&mut bench, 73, 3, &vp8(3, 3, true, true, b"key"));
+    let stats = bench.stats();
+    assert_eq!(stats["peers"][0]["sources"][0]["subscribers"], 0);
+    assert_eq!(stats["peers"][1]["sources"][0]["subscribers"], 0);
 }

@@ -52,9 +52,12 @@ impl Shard {
                 if let Some(tap) = source.tap.as_mut() {
                     tap.begin_again(stream.layer);
                 }
-                for subscriber in layer.subscribers.clone() {
-                    self.peers[subscriber.peer].halves[subscriber.half].begin_again(feed);
-                }
+                // One that still played it and waits for another has nothing to do with it any more.
+                layer.subscribers.retain(|me| {
+                    let half = &mut self.peers[me.peer].halves[me.half];
+                    half.begin_again(feed);
+                    half.wanted() == Some(feed)
+                });
                 self.peers[key].gate.forget(before);
             }
         }
