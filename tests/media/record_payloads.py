@@ -2,10 +2,10 @@
 
     .venv/bin/python -m tests.media.record_payloads
 
-Writes one file for each codec into media/rust/engine/tests/recorded: a line for each RTP packet of the first
-pictures, in hexadecimal, decrypted, its payload cut after 32 octets. aiortc is the other end: it is made to take
-codecs that it can't decode, since nothing is decoded here. Run it again after a new browser release and read the
-difference.
+Writes one file for each codec into media/rust/engine/tests/recorded: a line for each RTP packet of the
+first pictures, in hexadecimal, decrypted, its payload cut after 32 octets. aiortc is the other end: it is
+made to take codecs that it can't decode, since nothing is decoded here. Run it again after a new browser
+release and read the difference.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 //! Payloads of pictures: the descriptors of VP8 and VP9 and the structures of H.264.
 
-use luokkasilta_engine::picture::PictureNumbers;
+use luokkasilta_engine::picture::{Own, PictureNumbers};
 use luokkasilta_engine::wire::h264::{Contents, begins_key_frame};
 use luokkasilta_engine::wire::rtx;
 use luokkasilta_engine::wire::vp8::Descriptor;
@@ -30,8 +30,9 @@ pub fn vp8(data: &[u8]) {
 
     let mut map = PictureNumbers::new(id);
     map.begin();
-    let (mapped, _) = map.map(descriptor.picture_id.map_or(0, |number| number.value), tl0);
-    assert_eq!(mapped, id & 0x7fff, "the first picture has the first number");
+    let own = descriptor.picture_id.map_or(0, |number| number.value);
+    let (mapped, _) = map.map(Own { id: own, bits: 15, tl0 }).expect("the first picture");
+    assert_eq!(mapped, id, "the first picture has the first number");
 }
 
 /// The target `vp9`: three octets of new numbers, then a payload.
