@@ -115,8 +115,8 @@ class Engine:
     ) -> None:
         """One half of a slot: (slot, media) is unique in a peer, and so are ``ssrc`` and ``rtx_ssrc``, as
         long as it lives. ``payloads``: (codec, payload type, that of its retransmissions), each codec
-        once. ``dependency_extension``: the dependency descriptor of AV1. ``red_payload_type``: redundant audio
-        (RFC 2198), sent while the receiver reports more than 5 % of loss, until it is below 2 %."""
+        once. ``dependency_extension``: the dependency descriptor of AV1. ``red_payload_type``: redundant
+        audio (RFC 2198), sent while the receiver reports more than 5 % of loss, until it is below 2 %."""
 
     def route(
         self, peer: int, slot: int, *, media: Literal["audio", "video"], source: int | None, layer: int = 0

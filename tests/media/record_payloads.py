@@ -73,7 +73,7 @@ async def _record(page: Page, codec: str) -> list[bytes]:
             enough.set()
 
     original = RTCDtlsTransport._handle_rtp_data
-    RTCDtlsTransport._handle_rtp_data = keep  # type: ignore[method-assign]
+    RTCDtlsTransport._handle_rtp_data = keep  # type: ignore[method-assign, assignment]
     remote = RTCPeerConnection()
     try:
         offer: str = await page.evaluate(_OFFER, codec)
