@@ -77,7 +77,7 @@ class Engine:
         source: int,
         *,
         media: Literal["audio", "video"],
-        codec: Literal["opus", "vp8", "h264"],
+        codec: Literal["opus", "vp8", "vp9", "h264", "av1"],
         mid: str,
         payload_type: int,
         rtx_payload_type: int | None,
@@ -88,6 +88,7 @@ class Engine:
         rid_extension: int | None,
         repaired_rid_extension: int | None,
         level_extension: int | None,
+        dependency_extension: int | None = None,
     ) -> None:
         """``source`` is unique in the engine. ``layers``: (rid, SSRC, SSRC of its retransmissions), high to
         low, None where unsaid. ``nack``: the publisher answers NACK, with RTX where that has a payload
@@ -100,7 +101,7 @@ class Engine:
         slot: int,
         *,
         media: Literal["audio", "video"],
-        payloads: Sequence[tuple[Literal["opus", "vp8", "h264"], int, int | None]],
+        payloads: Sequence[tuple[Literal["opus", "vp8", "vp9", "h264", "av1"], int, int | None]],
         mid: str,
         clock_rate: int,
         ssrc: int,
@@ -109,15 +110,22 @@ class Engine:
         mid_extension: int | None,
         level_extension: int | None,
         send_time_extension: int | None,
+        dependency_extension: int | None = None,
+        red_payload_type: int | None = None,
     ) -> None:
         """One half of a slot: (slot, media) is unique in a peer, and so are ``ssrc`` and ``rtx_ssrc``, as
         long as it lives. ``payloads``: (codec, payload type, that of its retransmissions), each codec
-        once."""
+        once. ``dependency_extension``: the dependency descriptor of AV1. ``red_payload_type``: redundant
+        audio (RFC 2198), sent while the receiver reports more than 5 % of loss, until it is below 2 %."""
 
     def route(
         self, peer: int, slot: int, *, media: Literal["audio", "video"], source: int | None, layer: int = 0
     ) -> None:
         """What plays in that half; ``layer`` indexes the source's layers. Pictures switch at a key frame."""
+
+    def set_temporal(self, peer: int, slot: int, *, level: int | None) -> None:
+        """The highest temporal level of the slot's picture from the next frame on (0 is the base), None for
+        all. Going up waits for a frame where that can be done."""
 
     def record(self, peer: int, source: int, path: Path | None, *, kind: str = "") -> None:
         """Append the best layer of the source to a new file at ``path`` (media/recording/FORMAT.md) from now

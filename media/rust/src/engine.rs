@@ -36,8 +36,10 @@ fn codec_of(name: &str) -> PyResult<Codec> {
     match name {
         "opus" => Ok(Codec::Opus),
         "vp8" => Ok(Codec::Vp8),
+        "vp9" => Ok(Codec::Vp9),
         "h264" => Ok(Codec::H264),
-        _ => Err(PyValueError::new_err("codec is \"opus\", \"vp8\" or \"h264\"")),
+        "av1" => Ok(Codec::Av1),
+        _ => Err(PyValueError::new_err("codec is \"opus\", \"vp8\", \"vp9\", \"h264\" or \"av1\"")),
     }
 }
 
@@ -126,7 +128,7 @@ impl Engine {
         self.core.post(Command::SendDtls(peer, data.as_bytes().to_vec())).map_err(refused)
     }
 
-    #[pyo3(signature = (peer, source, *, media, codec, mid, payload_type, rtx_payload_type, nack, clock_rate, layers, mid_extension, rid_extension, repaired_rid_extension, level_extension))]
+    #[pyo3(signature = (peer, source, *, media, codec, mid, payload_type, rtx_payload_type, nack, clock_rate, layers, mid_extension, rid_extension, repaired_rid_extension, level_extension, dependency_extension = None))]
     fn publish(
         &self,
         peer: u64,
@@ -143,6 +145,7 @@ impl Engine {
         rid_extension: Option<u8>,
         repaired_rid_extension: Option<u8>,
         level_extension: Option<u8>,
+        dependency_extension: Option<u8>,
     ) -> PyResult<()> {
         let spec = Publish {
             peer,
@@ -162,6 +165,7 @@ impl Engine {
             rid_extension,
             repaired_rid_extension,
             level_extension,
+            dependency_extension,
         };
         self.core.post(Command::Publish(spec)).map_err(refused)
     }
@@ -170,7 +174,7 @@ impl Engine {
         self.core.post(Command::Unpublish(peer, source)).map_err(refused)
     }
 
-    #[pyo3(signature = (peer, slot, *, media, payloads, mid, clock_rate, ssrc, rtx_ssrc, nack, mid_extension, level_extension, send_time_extension))]
+    #[pyo3(signature = (peer, slot, *, media, payloads, mid, clock_rate, ssrc, rtx_ssrc, nack, mid_extension, level_extension, send_time_extension, dependency_extension = None, red_payload_type = None))]
     fn add_slot(
         &self,
         peer: u64,
@@ -185,6 +189,8 @@ impl Engine {
         mid_extension: Option<u8>,
         level_extension: Option<u8>,
         send_time_extension: Option<u8>,
+        dependency_extension: Option<u8>,
+        red_payload_type: Option<u8>,
     ) -> PyResult<()> {
         let payloads = payloads
             .into_iter()
@@ -205,6 +211,8 @@ impl Engine {
             mid_extension,
             level_extension,
             send_time_extension,
+            dependency_extension,
+            red_payload_type,
         };
         self.core.post(Command::AddSlot(spec)).map_err(refused)
     }
@@ -213,6 +221,11 @@ impl Engine {
     fn route(&self, peer: u64, slot: u16, media: &str, source: Option<u64>, layer: u8) -> PyResult<()> {
         let feed = source.map(|source| Feed { source, layer });
         self.core.post(Command::Route { peer, slot, media: media_of(media)?, feed }).map_err(refused)
+    }
+
+    #[pyo3(signature = (peer, slot, *, level))]
+    fn set_temporal(&self, peer: u64, slot: u16, level: Option<u8>) -> PyResult<()> {
+        self.core.post(Command::SetTemporal { peer, slot, level }).map_err(refused)
     }
 
     #[pyo3(signature = (peer, source, path, *, kind = ""))]

@@ -102,6 +102,8 @@ pub struct Publish {
     pub repaired_rid_extension: Option<u8>,
     /// Header extension id of the audio level (RFC 6464).
     pub level_extension: Option<u8>,
+    /// Header extension id of the dependency descriptor (AV1).
+    pub dependency_extension: Option<u8>,
 }
 
 /// A payload that a half may carry.
@@ -142,6 +144,10 @@ pub struct AddSlot {
     pub level_extension: Option<u8>,
     /// Header extension id of abs-send-time.
     pub send_time_extension: Option<u8>,
+    /// Header extension id of the dependency descriptor (AV1).
+    pub dependency_extension: Option<u8>,
+    /// The payload type of redundant audio (RFC 2198), where the receiver takes it.
+    pub red_payload_type: Option<u8>,
 }
 
 /// Where a source is recorded.
@@ -181,6 +187,16 @@ pub enum Command {
         /// What.
         feed: Option<Feed>,
     },
+    /// The highest temporal level that a half plays from the next frame on; `None` for all. Going up waits for a
+    /// frame where that can be done.
+    SetTemporal {
+        /// Whose.
+        peer: PeerId,
+        /// Which slot, the picture of it.
+        slot: SlotIndex,
+        /// 0 is the base.
+        level: Option<u8>,
+    },
     /// Append what comes of the source to a file from now on; `None` ends that. What the file lacks is told by
     /// [`crate::event::Event::RecordingFailed`].
     Record {
@@ -210,7 +226,9 @@ impl Command {
             Self::Publish(it) => Some(it.peer),
             Self::AddSlot(it) => Some(it.peer),
             Self::SendDtls(peer, _) | Self::Unpublish(peer, _) | Self::RemovePeer(peer) => Some(*peer),
-            Self::Route { peer, .. } | Self::Record { peer, .. } => Some(*peer),
+            Self::Route { peer, .. } | Self::SetTemporal { peer, .. } | Self::Record { peer, .. } => {
+                Some(*peer)
+            }
             Self::RequestStats(_) | Self::SyncRecordings(_) => None,
         }
     }

@@ -5,15 +5,18 @@ use crate::output::{Output, Path};
 use crate::picture::PictureNumbers;
 use crate::repair::budget::Budget;
 use crate::repair::cache::CachedPacket;
+use crate::repair::redundancy::Redundancy;
 use crate::repair::sent::{SentPicture, SentPictures, SentVoices};
 use crate::seqmap::SequenceMap;
 use crate::srtp::{Outbound, SrtpError};
+use crate::temporal::TemporalFilter;
 use crate::time::{Micros, NtpEpoch};
 use crate::timeline::Timeline;
 use crate::types::{Codec, Feed, Media};
+use crate::understood::{Numbers, Understood};
 use crate::wire::rtcp;
 use crate::wire::rtp::{self, HeaderFields};
-use crate::wire::{rtx, vp8};
+use crate::wire::{dependency, red, rtx};
 use std::ops::Range;
 
 /// How long an old picture may go on after another was asked for; then an empty picture is the truth.
@@ -38,10 +41,10 @@ pub struct Incoming<'a> {
     pub level: Option<u8>,
     /// What the payload is.
     pub codec: Codec,
-    /// The payload descriptor of a VP8 packet.
-    pub vp8: Option<vp8::Descriptor>,
-    /// The first packet of a key frame.
-    pub begins_key_frame: bool,
+    /// What was read of it.
+    pub understood: Understood,
+    /// The dependency descriptor (AV1), where there is one.
+    pub dependency: Option<&'a [u8]>,
 }
 
 /// What became of a packet in a half.
@@ -72,6 +75,10 @@ pub struct HalfCounters {
     pub cumulative_lost: i32,
     /// Key frame requests that the receiver sent.
     pub key_frame_requests: u64,
+    /// Packets of temporal levels that were not wanted.
+    pub left_out: u64,
+    /// Packets that carried an earlier frame along.
+    pub redundant: u64,
 }
 
 /// See the module.
@@ -83,6 +90,8 @@ pub struct Half {
     pub counters: HalfCounters,
     /// A sender report should go out at once.
     pub report_now: bool,
+    /// Which temporal levels are played.
+    pub temporal: TemporalFilter,
     wanted: Option<Feed>,
     playing: Option<Feed>,
     wanted_since: Micros,
@@ -91,6 +100,7 @@ pub struct Half {
     pictures: PictureNumbers,
     sent_pictures: SentPictures,
     sent_voices: SentVoices,
+    redundancy: Redundancy,
     /// The extended sequence number of the next retransmission.
     next_rtx: u64,
     /// The receiver has not yet shown by a report that it knows the SSRC.
@@ -119,6 +129,7 @@ impl Half {
             spec,
             counters: HalfCounters::default(),
             report_now: false,
+            temporal: TemporalFilter::default(),
             wanted: None,
             playing: None,
             wanted_since: Micros(0),
@@ -127,6 +138,7 @@ impl Half {
             pictures: PictureNumbers::new(begin.picture),
             sent_pictures: SentPictures::default(),
             sent_voices: SentVoices::default(),
+            redundancy: Redundancy::default(),
             next_rtx: u64::from(begin.rtx_sequence & 0x7fff),
             mid_needed: true,
         }
@@ -203,20 +215,53 @@ impl Half {
             self.playing = None;
             return Ok(Forwarded::NotNow);
         }
+        let Understood { numbers, begins_key_frame, frame } = &incoming.understood;
+        if !self.temporal.passes(incoming.timestamp, *frame, *begins_key_frame) {
+            self.sequence.skip(incoming.index);
+            if let Some(own) = numbers.to_close() {
+                self.pictures.skip(own);
+            }
+            self.counters.left_out += 1;
+            return Ok(Forwarded::NotNow);
+        }
+        let own = numbers.own();
+        let mapped = own.and_then(|own| self.pictures.map(own));
+        if own.is_some() != mapped.is_some() {
+            self.counters.refused += 1;
+            return Ok(Forwarded::NotNow);
+        }
         let Some(index) = self.sequence.map(incoming.index) else {
             self.counters.refused += 1;
             return Ok(Forwarded::NotNow);
         };
         let timestamp = self.timeline.map(incoming.timestamp, incoming.captured, now) as u32;
         let start = out.start();
-        self.write(payload.payload_type, index, timestamp, incoming, now, &mut out.arena);
-        let header_len = out.arena.len() - start - incoming.payload.len();
-        let numbers = incoming.vp8.as_ref().map(|descriptor| {
-            let id = descriptor.picture_id.map_or(0, |id| id.value);
-            let (id, tl0) = self.pictures.map(id, descriptor.tl0_picture_index.unwrap_or(0));
-            descriptor.rewrite(&mut out.arena[start + header_len..], id, tl0);
-            (id, tl0)
-        });
+        let red = self.spec.red_payload_type.filter(|_| self.redundancy.is_on());
+        let fields = HeaderFields {
+            marker: incoming.marker,
+            payload_type: red.unwrap_or(payload.payload_type),
+            sequence: index as u16,
+            timestamp,
+            ssrc: self.spec.ssrc,
+        };
+        let dependency = incoming.dependency.zip(mapped).map(|(value, (number, _))| (value, number));
+        self.write_header(&fields, incoming.level, dependency, now, &mut out.arena);
+        let header_len = out.arena.len() - start;
+        let octets = &incoming.packet[incoming.payload.clone()];
+        if red.is_some() {
+            let earlier = self.redundancy.earlier(timestamp);
+            self.counters.redundant += u64::from(earlier.is_some());
+            red::write(&mut out.arena, payload.payload_type, earlier, octets);
+        } else {
+            out.arena.extend_from_slice(octets);
+        }
+        if self.spec.red_payload_type.is_some() {
+            self.redundancy.put(timestamp, octets);
+        }
+        if let Some(mapped) = mapped {
+            numbers.rewrite(&mut out.arena[start + header_len..], mapped);
+        }
+        let sent_len = out.arena.len() - start - header_len;
         if let Err(error) = srtp.protect_rtp(&mut out.arena, start, header_len, self.spec.ssrc, index) {
             self.counters.refused += 1;
             return Err(error);
@@ -230,7 +275,7 @@ impl Half {
                         feed,
                         source_index: incoming.index,
                         timestamp,
-                        numbers,
+                        numbers: mapped,
                     };
                     self.sent_pictures.put(sent, now);
                 }
@@ -238,7 +283,7 @@ impl Half {
         }
         out.finish(start, path);
         self.counters.packets += 1;
-        self.counters.octets += incoming.payload.len() as u64;
+        self.counters.octets += sent_len as u64;
         if begins {
             self.counters.switches += 1;
             self.report_now = true;
@@ -287,12 +332,14 @@ impl Half {
             ssrc,
         };
         let start = out.start();
-        self.write_header(&fields, None, now, &mut out.arena);
+        let dependency = (!packet.dependency.is_empty()).then_some(&packet.dependency[..]);
+        let dependency = dependency.zip(sent.numbers).map(|(value, (number, _))| (value, number));
+        self.write_header(&fields, None, dependency, now, &mut out.arena);
         let header_len = out.arena.len() - start;
         rtx::write(&mut out.arena, sequence, &packet.payload);
         let payload = out.arena.len() - packet.payload.len();
-        if let (Some((id, tl0)), Ok(descriptor)) = (sent.numbers, vp8::Descriptor::parse(&packet.payload)) {
-            descriptor.rewrite(&mut out.arena[payload..], id, tl0);
+        if let (Some(mapped), Ok(numbers)) = (sent.numbers, Numbers::of(codec, &packet.payload)) {
+            numbers.rewrite(&mut out.arena[payload..], mapped);
         }
         let index = self.next_rtx;
         self.next_rtx += 1;
@@ -314,6 +361,7 @@ impl Half {
     /// The receiver reported on this half.
     pub fn on_report(&mut self, block: &rtcp::ReportBlock) {
         self.mid_needed = false;
+        self.redundancy.on_report(block.fraction_lost);
         self.counters.fraction_lost = block.fraction_lost;
         self.counters.cumulative_lost = block.cumulative_lost;
     }
@@ -334,7 +382,7 @@ impl Half {
     }
 
     fn may_begin(&self, incoming: &Incoming<'_>) -> bool {
-        self.spec.media == Media::Audio || incoming.begins_key_frame
+        self.spec.media == Media::Audio || incoming.understood.begins_key_frame
     }
 
     fn begin(&mut self, feed: Feed, index: u64) {
@@ -342,32 +390,30 @@ impl Half {
         self.sequence.begin(index);
         self.timeline.begin();
         self.pictures.begin();
+        self.temporal.begin();
+        self.redundancy.begin();
     }
 
-    fn write(
+    /// `dependency`: a descriptor, and the frame number that it gets here.
+    fn write_header(
         &self,
-        payload_type: u8,
-        index: u64,
-        timestamp: u32,
-        incoming: &Incoming<'_>,
+        fields: &HeaderFields,
+        level: Option<u8>,
+        dependency: Option<(&[u8], u16)>,
         now: Micros,
         arena: &mut Vec<u8>,
     ) {
-        let fields = HeaderFields {
-            marker: incoming.marker,
-            payload_type,
-            sequence: index as u16,
-            timestamp,
-            ssrc: self.spec.ssrc,
-        };
-        self.write_header(&fields, incoming.level, now, arena);
-        arena.extend_from_slice(&incoming.packet[incoming.payload.clone()]);
-    }
-
-    fn write_header(&self, fields: &HeaderFields, level: Option<u8>, now: Micros, arena: &mut Vec<u8>) {
         let send_time = send_time(now);
         let level_octet = [level.unwrap_or(127)];
-        let mut extensions: [(u8, &[u8]); 3] = [(0, &[]); 3];
+        // An extension's value is never longer than this (RFC 8285 section 4.3).
+        let mut renumbered = [0; 255];
+        let dependency = dependency.and_then(|(value, number)| {
+            let copy = renumbered.get_mut(..value.len())?;
+            copy.copy_from_slice(value);
+            dependency::renumber(copy, number);
+            Some(&*copy)
+        });
+        let mut extensions: [(u8, &[u8]); 4] = [(0, &[]); 4];
         let mut count = 0;
         let mut push = |id: Option<u8>, value| {
             if let Some(id) = id {
@@ -381,6 +427,9 @@ impl Half {
         }
         if self.mid_needed {
             push(self.spec.mid_extension, self.spec.mid.as_bytes());
+        }
+        if let Some(value) = dependency {
+            push(self.spec.dependency_extension, value);
         }
         // It fails only for an extension that can't be written; negotiation gives ids and mids that can.
         if rtp::write_header(arena, fields, &extensions[..count]).is_err() {

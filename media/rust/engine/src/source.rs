@@ -9,6 +9,7 @@ use crate::repair::lost::Missing;
 use crate::time::Micros;
 use crate::types::{LayerIndex, SourceId};
 use crate::window::{Standing, Window};
+use crate::wire::dependency::Structure;
 use crate::wire::rtp::TimestampUnwrapper;
 
 /// A half of some peer that wants or plays a layer, by its places in the shard.
@@ -45,6 +46,8 @@ pub struct Layer {
     pub heard_at: Option<Micros>,
     /// The caller was told that it is live.
     pub live: bool,
+    /// What the dependency descriptors of its frames refer to (AV1).
+    pub structure: Option<Structure>,
     /// Who plays it.
     pub subscribers: Vec<Subscriber>,
 }
@@ -63,6 +66,7 @@ impl Layer {
             timestamps: TimestampUnwrapper::default(),
             heard_at: None,
             live: false,
+            structure: None,
             subscribers: Vec::new(),
         }
     }

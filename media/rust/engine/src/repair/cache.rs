@@ -25,6 +25,8 @@ pub struct CachedPacket {
     pub marker: bool,
     /// Without header, extensions and padding.
     pub payload: Vec<u8>,
+    /// The dependency descriptor that came with it; empty without one.
+    pub dependency: Vec<u8>,
 }
 
 /// See the module. A packet overwrites the one that came [`PACKETS`] numbers before it; memory is taken as it is
@@ -37,6 +39,7 @@ pub struct PacketCache {
 
 impl PacketCache {
     /// Keep a packet. One without payload is not worth it.
+    #[allow(clippy::too_many_arguments, reason = "a struct for it would only rename the arguments")]
     pub fn put(
         &mut self,
         index: u64,
@@ -44,6 +47,7 @@ impl PacketCache {
         captured: Micros,
         marker: bool,
         payload: &[u8],
+        dependency: &[u8],
         now: Micros,
     ) {
         if payload.is_empty() || payload.len() > OCTETS / PACKETS {
@@ -65,6 +69,8 @@ impl PacketCache {
         kept.marker = marker;
         kept.payload.clear();
         kept.payload.extend_from_slice(payload);
+        kept.dependency.clear();
+        kept.dependency.extend_from_slice(dependency);
     }
 
     /// The packet with this number, if it is there and came less than [`WORTH_US`] ago.
@@ -91,7 +97,7 @@ mod tests {
     use super::*;
 
     fn put(cache: &mut PacketCache, index: u64, now: Micros) {
-        cache.put(index, index as i64, now, false, &index.to_be_bytes(), now);
+        cache.put(index, index as i64, now, false, &index.to_be_bytes(), &[], now);
     }
 
     #[test]
@@ -121,8 +127,8 @@ mod tests {
     #[test]
     fn neither_empty_nor_oversized_packets_are_kept() {
         let mut cache = PacketCache::default();
-        cache.put(1, 0, Micros(0), false, &[], Micros(0));
-        cache.put(2, 0, Micros(0), false, &[0; OCTETS / PACKETS + 1], Micros(0));
+        cache.put(1, 0, Micros(0), false, &[], &[], Micros(0));
+        cache.put(2, 0, Micros(0), false, &[0; OCTETS / PACKETS + 1], &[], Micros(0));
         assert!(cache.get(1, Micros(0)).is_none() && cache.get(2, Micros(0)).is_none());
         assert!(cache.get(0, Micros(0)).is_none(), "an empty place is no packet");
     }

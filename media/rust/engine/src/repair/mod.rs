@@ -11,6 +11,7 @@
 pub mod budget;
 pub mod cache;
 pub mod lost;
+pub mod redundancy;
 pub mod sent;
 
 use crate::time::Micros;

@@ -50,7 +50,7 @@ pub struct SentPicture {
     pub source_index: u64,
     /// The slot's timestamp.
     pub timestamp: u32,
-    /// The slot's picture id and TL0PICIDX.
+    /// The slot's picture id and TL0PICIDX, or its frame number.
     pub numbers: Option<(u16, u8)>,
 }
 

@@ -8,6 +8,7 @@ use crate::peer::{Peer, Stream};
 use crate::record::Record;
 use crate::slot::{Beginnings, Half};
 use crate::source::{Source, Subscriber};
+use crate::temporal::ALL;
 use crate::time::Micros;
 use crate::types::{Feed, Media, PeerId, SlotIndex, SourceId};
 
@@ -27,6 +28,7 @@ impl Shard {
             Command::Unpublish(peer, source) => self.unpublish(peer, source, out),
             Command::AddSlot(spec) => self.add_slot(spec),
             Command::Route { peer, slot, media, feed } => self.route(peer, slot, media, feed, now),
+            Command::SetTemporal { peer, slot, level } => self.set_temporal(peer, slot, level),
             Command::Record { peer, source, to } => self.record(peer, source, to, out),
             Command::SyncRecordings(ticket) => {
                 out.records.push(Record::Sync(ticket));
@@ -180,6 +182,13 @@ impl Shard {
                 self.peers[owner].gate.want(ssrc);
             }
         }
+        Ok(())
+    }
+
+    fn set_temporal(&mut self, peer: PeerId, slot: SlotIndex, level: Option<u8>) -> Result<(), CommandError> {
+        let key = self.key_of(peer)?;
+        let half = self.peers[key].half_at(slot, Media::Video).ok_or(CommandError::UnknownSlot)?;
+        self.peers[key].halves[half].temporal.want(level.unwrap_or(ALL).min(ALL));
         Ok(())
     }
 

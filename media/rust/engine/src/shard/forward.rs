@@ -7,10 +7,10 @@ use crate::peer::Stream;
 use crate::slot::{Forwarded, Incoming};
 use crate::source::Subscriber;
 use crate::time::Micros;
-use crate::types::{Codec, Feed, Media};
+use crate::types::{Feed, Media};
+use crate::understood::Understood;
 use crate::wire::rtp::Header;
-use crate::wire::vp8::{Descriptor, Vp8Error};
-use crate::wire::{h264, rtx};
+use crate::wire::rtx;
 use std::ops::Range;
 
 /// A packet of a layer on its way in.
@@ -21,26 +21,6 @@ struct Arrival {
     payload: Range<usize>,
     /// It came as a retransmission.
     is_repair: bool,
-}
-
-/// What forwarding must know of a payload.
-struct Understood {
-    vp8: Option<Descriptor>,
-    begins_key_frame: bool,
-}
-
-impl Understood {
-    fn of(codec: Codec, payload: &[u8]) -> Result<Self, Vp8Error> {
-        Ok(match codec {
-            Codec::Opus => Self { vp8: None, begins_key_frame: false },
-            Codec::H264 => Self { vp8: None, begins_key_frame: h264::begins_key_frame(payload) },
-            Codec::Vp8 => {
-                let descriptor = Descriptor::parse(payload)?;
-                let begins_key_frame = descriptor.is_key_frame(payload);
-                Self { vp8: Some(descriptor), begins_key_frame }
-            }
-        })
-    }
 }
 
 impl Shard {
@@ -163,16 +143,18 @@ impl Shard {
             return;
         }
         let octets = &packet[payload.clone()];
-        let Ok(understood) = Understood::of(source.spec.codec, octets) else {
+        let value_of = |id: Option<u8>| {
+            id.and_then(|id| {
+                header.extensions(packet).find(|(found, _)| *found == id).map(|(_, value)| value)
+            })
+        };
+        let dependency = value_of(source.spec.dependency_extension);
+        let structure = &mut source.layers[place].structure;
+        let Ok(understood) = Understood::of(source.spec.codec, octets, dependency, structure) else {
             self.peers[key].counters.unexpected += 1;
             return;
         };
-        let level = source.spec.level_extension.and_then(|id| {
-            header
-                .extensions(packet)
-                .find(|(found, value)| *found == id && !value.is_empty())
-                .map(|(_, value)| value[0])
-        });
+        let level = value_of(source.spec.level_extension).and_then(|value| value.first().copied());
         let is_picture = source.spec.media == Media::Video;
         let layer = &mut source.layers[place];
         let ssrc = layer.ssrc.unwrap_or(header.ssrc);
@@ -181,7 +163,8 @@ impl Shard {
         }
         let captured = layer.clock.capture_time(&self.peers[key].clock, timestamp, now);
         if is_picture {
-            layer.cache.put(index, timestamp, captured, header.marker, octets, now);
+            let dependency = dependency.unwrap_or_default();
+            layer.cache.put(index, timestamp, captured, header.marker, octets, dependency, now);
         }
         let incoming = Incoming {
             packet,
@@ -192,8 +175,8 @@ impl Shard {
             captured,
             level,
             codec: source.spec.codec,
-            vp8: understood.vp8,
-            begins_key_frame: understood.begins_key_frame,
+            understood,
+            dependency,
         };
         self.record_packet(stream, ssrc, &incoming, now, out);
         self.fan_out(key, stream.source, feed, ssrc, &incoming, now, out);
@@ -274,8 +257,14 @@ impl Shard {
         let Some(highest) = layer.highest().filter(|&highest| highest > begun_at) else { return };
         let peer = &mut self.peers[me.peer];
         let (Some(srtp), Some(path)) = (peer.srtp.as_mut(), peer.ice.path()) else { return };
+        let mut structure = layer.structure.clone();
         for packet in layer.cache.range(begun_at + 1..highest + 1, now) {
-            let Ok(understood) = Understood::of(source.spec.codec, &packet.payload) else { continue };
+            let dependency = (!packet.dependency.is_empty()).then_some(&packet.dependency[..]);
+            let Ok(understood) =
+                Understood::of(source.spec.codec, &packet.payload, dependency, &mut structure)
+            else {
+                continue;
+            };
             let incoming = Incoming {
                 packet: &packet.payload,
                 payload: 0..packet.payload.len(),
@@ -285,8 +274,8 @@ impl Shard {
                 captured: packet.captured,
                 level: None,
                 codec: source.spec.codec,
-                vp8: understood.vp8,
-                begins_key_frame: understood.begins_key_frame,
+                understood,
+                dependency,
             };
             match peer.halves[me.half].forward(feed, &incoming, &mut srtp.outbound, path, out, now) {
                 Ok(Forwarded::NotNow) => {}

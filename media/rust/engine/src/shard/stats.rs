@@ -84,6 +84,10 @@ struct HalfStats {
     fraction_lost: u8,
     cumulative_lost: i32,
     key_frame_requests: u64,
+    /// Packets of temporal levels that were not wanted.
+    left_out: u64,
+    /// Packets that carried an earlier frame along.
+    redundant: u64,
 }
 
 impl Shard {
@@ -137,6 +141,8 @@ impl Shard {
                 fraction_lost: half.counters.fraction_lost,
                 cumulative_lost: half.counters.cumulative_lost,
                 key_frame_requests: half.counters.key_frame_requests,
+                left_out: half.counters.left_out,
+                redundant: half.counters.redundant,
             })
             .collect();
         PeerStats {

@@ -221,6 +221,7 @@ impl Far {
                 rid_extension: None,
                 repaired_rid_extension: None,
                 level_extension: None,
+                dependency_extension: None,
             }))
             .expect("room");
     }
@@ -242,6 +243,8 @@ impl Far {
                 mid_extension: Some(MID_EXTENSION),
                 level_extension: None,
                 send_time_extension: None,
+                dependency_extension: None,
+                red_payload_type: None,
             }))
             .expect("room");
         let feed = Some(Feed { source, layer: 0 });

@@ -287,6 +287,7 @@ impl Remote {
             rid_extension: None,
             repaired_rid_extension: None,
             level_extension: None,
+            dependency_extension: None,
         }));
     }
 
@@ -310,6 +311,7 @@ impl Remote {
             rid_extension: None,
             repaired_rid_extension: None,
             level_extension: Some(LEVEL_EXTENSION),
+            dependency_extension: None,
         }));
     }
 
@@ -348,6 +350,8 @@ impl Remote {
                 mid_extension: Some(MID_EXTENSION),
                 level_extension: Some(LEVEL_EXTENSION),
                 send_time_extension: Some(SEND_TIME_EXTENSION),
+                dependency_extension: None,
+                red_payload_type: None,
             }));
         }
     }
