@@ -2,9 +2,12 @@
 
 use crate::output::{Origin, Path};
 use crate::time::Micros;
-use crate::wire::stun::{self, Class, Message};
+use crate::wire::stun::{self, Class, Message, TransactionId};
 use aws_lc_rs::hmac;
+use std::collections::VecDeque;
 
+/// Checks remembered per peer, to know one that somebody recorded and sends again from elsewhere.
+const MAX_CHECKS: usize = 64;
 /// Validated pairs kept per peer. A browser has a handful; the least recently checked one is dropped.
 const MAX_PAIRS: usize = 16;
 
@@ -53,6 +56,8 @@ pub enum CheckRefused {
     UnknownAttribute,
     /// Both sides say they are controlled: answered 487.
     RoleConflict,
+    /// The check of before, from elsewhere: somebody recorded it. Not answered.
+    Repeated,
 }
 
 /// What one generation of credentials (RFC 8445 section 5.3) checks with.
@@ -82,6 +87,8 @@ pub struct IceLite {
     previous: Option<Credentials>,
     restarted: bool,
     generation: u64,
+    /// Transactions of the last checks, and where each came from.
+    checks: VecDeque<(TransactionId, Origin)>,
     pairs: Vec<Pair>,
     nominated: Option<Path>,
 }
@@ -95,6 +102,7 @@ impl IceLite {
             previous: None,
             restarted: false,
             generation: 0,
+            checks: VecDeque::new(),
             pairs: Vec::new(),
             nominated: None,
         }
@@ -190,7 +198,14 @@ impl IceLite {
             stun::write_error(answer, id, 487, &[], Some(&credentials.key));
             return Err(CheckRefused::RoleConflict);
         }
+        if self.checks.iter().any(|&(known, origin)| known == id && origin != path.origin()) {
+            return Err(CheckRefused::Repeated);
+        }
         stun::write_success(answer, id, path.remote, &credentials.key);
+        if self.checks.len() == MAX_CHECKS {
+            self.checks.pop_front();
+        }
+        self.checks.push_back((id, path.origin()));
         if is_current && message.use_candidate() {
             self.restarted = false;
         }

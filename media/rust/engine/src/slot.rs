@@ -296,7 +296,10 @@ impl Half {
         }
         let index = self.next_rtx;
         self.next_rtx += 1;
-        srtp.protect_rtp(&mut out.arena, start, header_len, ssrc, index).ok()?;
+        if srtp.protect_rtp(&mut out.arena, start, header_len, ssrc, index).is_err() {
+            self.counters.refused += 1;
+            return None;
+        }
         out.finish(start, path);
         Some(true)
     }

@@ -395,6 +395,21 @@ fn a_restart_keeps_the_old_path_until_the_new_credentials_nominate_one() {
 }
 
 #[test]
+fn a_check_that_somebody_recorded_moves_nothing() {
+    let mut bench = Bench::default();
+    let mut remote = Remote::join(&mut bench, 1);
+    let recorded = remote.check_octets(true);
+    bench.datagram(&recorded, remote.path);
+    bench.datagram(&recorded, remote.path);
+    assert_eq!(bench.sent().len(), 2, "a repetition on its own path is answered again");
+    let thief = Path { remote: "203.0.113.66:4000".parse().expect("an address"), ..remote.path };
+    bench.datagram(&recorded, thief);
+    assert!(bench.sent().is_empty());
+    assert_eq!(bench.shard.path_of(1), Some(remote.path));
+    assert_eq!(bench.stats()["peers"][0]["checks_refused"], 1);
+}
+
+#[test]
 fn restarts_leave_nothing_behind_and_take_no_name_twice() {
     let mut bench = Bench::default();
     let mut one = Remote::join(&mut bench, 1);

@@ -284,6 +284,30 @@ fn retransmissions_that_probe_or_lie_are_harmless() {
 }
 
 #[test]
+fn h264_waits_for_its_parameters_and_plays_what_came_before_them() {
+    let mut bench = Bench::default();
+    let mut tablet = Remote::join(&mut bench, 1);
+    let mut school = Remote::join(&mut bench, 2);
+    tablet.publish_video(&mut bench, 10, Some(SSRC), Codec::H264, Some(SSRC + 1));
+    school.add_repairable_pair(&mut bench, 0);
+    school.route(&mut bench, 0, Media::Video, Some(10));
+    let payloads: [&[u8]; 3] = [&[0x67, 0x42, 0xe0, 0x1f], &[0x65, 1, 2, 3], &[0x41, 4]];
+    let packets: Vec<Vec<u8>> = (0_u16..)
+        .zip(payloads)
+        .map(|(n, payload)| {
+            let fields = picture_fields(SSRC, n, 0, n > 0);
+            tablet.protect(&fields, u64::from(n), payload, None, None)
+        })
+        .collect();
+    bench.datagram(&packets[1], tablet.path);
+    bench.datagram(&packets[2], tablet.path);
+    assert!(school.receive(&bench.sent()).rtp.is_empty(), "it could not be decoded");
+    bench.datagram(&packets[0], tablet.path);
+    let got = school.receive(&bench.sent()).rtp;
+    assert_eq!(got.iter().map(body).collect::<Vec<_>>(), [0x1f, 3, 4]);
+}
+
+#[test]
 fn h264_begins_at_a_key_frame_and_is_repaired_under_its_own_payload_type() {
     let mut bench = Bench::default();
     let mut tablet = Remote::join(&mut bench, 1);

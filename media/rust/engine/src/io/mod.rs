@@ -30,5 +30,6 @@ pub mod engine;
 mod listener;
 pub mod queue;
 pub mod recording;
+mod segments;
 mod socket;
 mod worker;

@@ -5,6 +5,7 @@
 //! asked, or a browser discards the answer.
 
 use super::address;
+use super::segments::{Departures, Run};
 use crate::output::{Output, Path};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
@@ -18,8 +19,9 @@ pub const BATCH: usize = 64;
 const BUFFER: usize = 2048;
 /// Asked of the kernel, which may give less: room for a few milliseconds of bursts from a full lesson.
 const KERNEL_BUFFER: usize = 4 << 20;
-/// Room for one control message with the larger of the two packet-information structures, suitably aligned.
-const CONTROL_WORDS: usize = 8;
+/// Room for a control message with the larger of the two packet-information structures and one with a size of
+/// segments, suitably aligned.
+const CONTROL_WORDS: usize = 10;
 
 type Control = [u64; CONTROL_WORDS];
 
@@ -30,6 +32,9 @@ pub struct UdpSocket {
     number: u8,
     buffers: Vec<[u8; BUFFER]>,
     received: Vec<Received>,
+    departures: Departures,
+    /// The kernel cuts runs into datagrams.
+    segmentation: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -72,6 +77,8 @@ impl UdpSocket {
             number,
             buffers: vec![[0; BUFFER]; BATCH],
             received: Vec::with_capacity(BATCH),
+            departures: Departures::default(),
+            segmentation: true,
         })
     }
 
@@ -148,70 +155,92 @@ impl UdpSocket {
         self.buffers[at].get_mut(..received.len).map(|data| (data, path))
     }
 
-    /// Send the datagrams of `out` that go over this socket, in order, without blocking. A datagram that finds
-    /// the send buffer full is dropped and counted, as are those after it in its batch: media must not wait.
-    pub fn send(&self, out: &Output) -> Sent {
+    /// Send the datagrams of `out` that go over this socket, each destination's in order, without blocking. What finds
+    /// the send buffer full is dropped and counted: media must not wait.
+    pub fn send(&mut self, out: &Output) -> Sent {
+        let mut departures = std::mem::take(&mut self.departures);
+        departures.arrange(out, self.number, self.segmentation);
         let mut sent = Sent::default();
-        let mut batch: Vec<usize> = Vec::with_capacity(BATCH);
-        for (at, datagram) in out.datagrams.iter().enumerate() {
-            if datagram.path.socket == self.number && datagram.path.connection.is_none() {
-                batch.push(at);
-                if batch.len() == BATCH {
-                    self.send_batch(out, &batch, &mut sent);
-                    batch.clear();
-                }
-            }
+        let mut runs = &departures.runs[..];
+        while !runs.is_empty() && sent.full == 0 {
+            let batch = &runs[..runs.len().min(BATCH)];
+            let done = self.send_batch(out, &departures.order, batch, &mut sent);
+            runs = &runs[done..];
         }
-        self.send_batch(out, &batch, &mut sent);
+        sent.full += runs.iter().map(|run| run.places.len() as u64).sum::<u64>();
+        self.departures = departures;
         sent
     }
 
-    fn send_batch(&self, out: &Output, batch: &[usize], sent: &mut Sent) {
+    /// Send some runs, at most [`BATCH`]. Gives how many are done with, one way or another; fewer than all when the
+    /// send buffer is full, or when one must be sent in another way and was.
+    fn send_batch(&mut self, out: &Output, order: &[usize], runs: &[Run], sent: &mut Sent) -> usize {
         let mut addresses = [address::empty(); BATCH];
         let mut controls: [Control; BATCH] = [[0; CONTROL_WORDS]; BATCH];
-        let mut slices = [const { libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 } }; BATCH];
         let mut headers = [const { empty_header() }; BATCH];
-        for (at, &index) in batch.iter().enumerate() {
-            let datagram = &out.datagrams[index];
-            let octets = out.octets(datagram);
-            let (raw, len) = address::to_raw(datagram.path.remote);
+        let datagrams = runs.iter().flat_map(|run| &order[run.places.clone()]);
+        // The kernel only reads what it sends.
+        let mut slices: Vec<libc::iovec> = datagrams
+            .map(|&index| out.octets(&out.datagrams[index]))
+            .map(|octets| libc::iovec { iov_base: octets.as_ptr().cast_mut().cast(), iov_len: octets.len() })
+            .collect();
+        let mut at_slice = 0;
+        for (at, run) in runs.iter().enumerate() {
+            let path = out.datagrams[order[run.places.start]].path;
+            let (raw, len) = address::to_raw(path.remote);
             addresses[at] = raw;
-            // The kernel only reads what it sends.
-            slices[at] = libc::iovec { iov_base: octets.as_ptr().cast_mut().cast(), iov_len: octets.len() };
             let header = &mut headers[at].msg_hdr;
             header.msg_name = (&raw mut addresses[at]).cast();
             header.msg_namelen = len;
-            header.msg_iov = &raw mut slices[at];
-            header.msg_iovlen = 1;
-            if !datagram.path.local.is_unspecified() {
-                header.msg_control = controls[at].as_mut_ptr().cast();
-                header.msg_controllen = size_of::<Control>() as _;
-                let used = write_source(header, datagram.path.local);
-                header.msg_controllen = used as _;
+            header.msg_iov = &raw mut slices[at_slice];
+            header.msg_iovlen = run.places.len() as _;
+            at_slice += run.places.len();
+            header.msg_control = controls[at].as_mut_ptr().cast();
+            header.msg_controllen = size_of::<Control>() as _;
+            let segment = (run.places.len() > 1).then_some(run.segment as u16);
+            let used = write_controls(header, path.local, segment);
+            header.msg_controllen = used as _;
+            if used == 0 {
+                header.msg_control = std::ptr::null_mut();
             }
         }
         let mut done = 0;
-        while done < batch.len() {
+        while done < runs.len() {
             // SAFETY: the headers from `done` on point into `addresses`, `controls`, `slices` and the arena of
             // `out`, which live until after the call and have the lengths given beside the pointers.
             let count = unsafe {
                 libc::sendmmsg(
                     self.socket.as_raw_fd(),
                     headers[done..].as_mut_ptr(),
-                    (batch.len() - done) as libc::c_uint,
+                    (runs.len() - done) as libc::c_uint,
                     libc::MSG_DONTWAIT,
                 )
             };
             if count > 0 {
+                let through = &runs[done..done + count as usize];
+                sent.sent += through.iter().map(|run| run.places.len() as u64).sum::<u64>();
                 done += count as usize;
-                sent.sent += count as u64;
                 continue;
             }
-            match io::Error::last_os_error().kind() {
+            let error = io::Error::last_os_error();
+            let run = &runs[done];
+            match error.kind() {
                 io::ErrorKind::Interrupted => {}
                 io::ErrorKind::WouldBlock => {
-                    sent.full += (batch.len() - done) as u64;
-                    return;
+                    sent.full += run.places.len() as u64;
+                    return done + 1;
+                }
+                _ if run.places.len() > 1 => {
+                    // This kernel or this way has no segmentation: each alone, and no more runs where it never has.
+                    self.segmentation &= !is_lack_of_segmentation(&error);
+                    let alone: Vec<Run> = run
+                        .places
+                        .clone()
+                        .map(|place| Run { places: place..place + 1, segment: run.segment })
+                        .collect();
+                    let through = self.send_batch(out, order, &alone, sent);
+                    sent.full += (alone.len() - through) as u64;
+                    return done + 1;
                 }
                 _ => {
                     sent.failed += 1;
@@ -219,7 +248,21 @@ impl UdpSocket {
                 }
             }
         }
+        done
     }
+
+    /// Send each datagram by itself from now on, as where the kernel has no segmentation.
+    #[cfg(test)]
+    fn without_segmentation(mut self) -> Self {
+        self.segmentation = false;
+        self
+    }
+}
+
+/// Whether the kernel, or the way out, can't cut a run into datagrams at all. Another error may be of this run: a
+/// datagram longer than the way takes, say.
+fn is_lack_of_segmentation(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EIO | libc::EOPNOTSUPP | libc::ENOPROTOOPT | libc::EINVAL))
 }
 
 const fn empty_header() -> libc::mmsghdr {
@@ -272,35 +315,115 @@ fn local_address(header: &libc::msghdr) -> Option<IpAddr> {
     }
 }
 
-/// Write the control message that says from which address to send; gives its length.
-fn write_source(header: &mut libc::msghdr, local: IpAddr) -> usize {
-    // SAFETY: the caller gave a zeroed control buffer of CONTROL_WORDS words, which holds either message; the
-    // structures are written unaligned.
+/// Write the control messages that say from which address to send, unless that is any, and into datagrams of which
+/// size to cut; gives their length.
+fn write_controls(header: &mut libc::msghdr, local: IpAddr, segment: Option<u16>) -> usize {
+    let mut used = 0;
+    // SAFETY: the caller gave a zeroed control buffer of CONTROL_WORDS words, which holds both messages; the structures
+    // are written unaligned.
     unsafe {
-        let message = libc::CMSG_FIRSTHDR(header);
-        let data = libc::CMSG_DATA(message);
-        let len = match local {
-            IpAddr::V4(ip) => {
-                (*message).cmsg_level = libc::IPPROTO_IP;
-                (*message).cmsg_type = libc::IP_PKTINFO;
+        let mut message = libc::CMSG_FIRSTHDR(header);
+        match local {
+            IpAddr::V4(ip) if !ip.is_unspecified() => {
                 let info = libc::in_pktinfo {
                     ipi_ifindex: 0,
                     ipi_spec_dst: libc::in_addr { s_addr: u32::from_ne_bytes(ip.octets()) },
                     ipi_addr: libc::in_addr { s_addr: 0 },
                 };
-                data.cast::<libc::in_pktinfo>().write_unaligned(info);
-                size_of::<libc::in_pktinfo>()
+                used += write_control(message, libc::IPPROTO_IP, libc::IP_PKTINFO, info);
+                message = libc::CMSG_NXTHDR(header, message);
             }
-            IpAddr::V6(ip) => {
-                (*message).cmsg_level = libc::IPPROTO_IPV6;
-                (*message).cmsg_type = libc::IPV6_PKTINFO;
+            IpAddr::V6(ip) if !ip.is_unspecified() => {
                 let info =
                     libc::in6_pktinfo { ipi6_addr: libc::in6_addr { s6_addr: ip.octets() }, ipi6_ifindex: 0 };
-                data.cast::<libc::in6_pktinfo>().write_unaligned(info);
-                size_of::<libc::in6_pktinfo>()
+                used += write_control(message, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, info);
+                message = libc::CMSG_NXTHDR(header, message);
             }
-        };
-        (*message).cmsg_len = libc::CMSG_LEN(len as libc::c_uint) as _;
-        libc::CMSG_SPACE(len as libc::c_uint) as usize
+            _ => {}
+        }
+        if let Some(segment) = segment
+            && !message.is_null()
+        {
+            used += write_control(message, libc::SOL_UDP, libc::UDP_SEGMENT, segment);
+        }
+    }
+    used
+}
+
+/// Write one control message; gives the room that it takes.
+///
+/// # Safety
+///
+/// `message` points at zeroed room for a header and `T`, in a buffer that outlives the call.
+unsafe fn write_control<T>(
+    message: *mut libc::cmsghdr,
+    level: libc::c_int,
+    kind: libc::c_int,
+    value: T,
+) -> usize {
+    let len = size_of::<T>() as libc::c_uint;
+    // SAFETY: the caller vouches for the room.
+    unsafe {
+        (*message).cmsg_level = level;
+        (*message).cmsg_type = kind;
+        libc::CMSG_DATA(message).cast::<T>().write_unaligned(value);
+        (*message).cmsg_len = libc::CMSG_LEN(len) as _;
+        libc::CMSG_SPACE(len) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn loopback() -> UdpSocket {
+        UdpSocket::bind("127.0.0.1:0".parse().expect("an address"), 0, false).expect("a socket")
+    }
+
+    fn send_and_receive(mut socket: UdpSocket, sizes: &[usize]) -> (Sent, Vec<Vec<u8>>) {
+        let far = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        far.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+        let remote = far.local_addr().expect("an address");
+        let mut out = Output::default();
+        for (at, &size) in sizes.iter().enumerate() {
+            out.send(&vec![at as u8; size], Path::udp(0, socket.local().ip(), remote));
+        }
+        let sent = socket.send(&out);
+        let mut buffer = [0; 2048];
+        let received = sizes
+            .iter()
+            .map(|_| {
+                let (len, from) = far.recv_from(&mut buffer).expect("a datagram");
+                assert_eq!(from, socket.local());
+                buffer[..len].to_vec()
+            })
+            .collect();
+        (sent, received)
+    }
+
+    #[test]
+    fn runs_arrive_as_the_datagrams_that_they_are_made_of() {
+        let sizes = [1_200, 1_200, 1_200, 700, 60, 1_100, 1_100];
+        for socket in [loopback(), loopback().without_segmentation()] {
+            let (sent, received) = send_and_receive(socket, &sizes);
+            assert_eq!(sent, Sent { sent: 7, full: 0, failed: 0 });
+            for (at, (datagram, size)) in received.iter().zip(sizes).enumerate() {
+                assert_eq!(datagram, &vec![at as u8; size]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_that_the_way_does_not_take_is_sent_datagram_by_datagram() {
+        // Loopback takes 65,536 octets at once; segments of such a size in one run do not pass.
+        let mut socket = loopback();
+        let remote = "127.0.0.1:9".parse().expect("an address");
+        let mut out = Output::default();
+        for _ in 0..3 {
+            out.send(&[0; 30_000], Path::udp(0, socket.local().ip(), remote));
+        }
+        let sent = socket.send(&out);
+        assert_eq!(sent.sent + sent.failed, 3, "{sent:?}");
     }
 }

@@ -171,7 +171,7 @@ impl Worker {
         self.with_connections(now, |connections, turn| connections.flush(turn));
         let counters = &self.shared.counters;
         if !self.out.datagrams.is_empty() {
-            for socket in &self.sockets {
+            for socket in &mut self.sockets {
                 let sent = socket.send(&self.out);
                 counters.sent.fetch_add(sent.sent, Ordering::Relaxed);
                 counters.send_buffer_full.fetch_add(sent.full, Ordering::Relaxed);

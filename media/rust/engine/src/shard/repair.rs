@@ -8,6 +8,8 @@ use crate::wire::rtcp;
 
 /// How often the shard looks whether something must be asked for again, while anything is missing.
 pub(super) const REPAIR_US: i64 = 10_000;
+/// Packets that one of our compound packets asks for, so that it needs no fragments anywhere.
+const MAX_ASKED_IN_ONE: usize = 250;
 /// Packets that one compound packet may ask for; a browser asks for far fewer at a time.
 const MAX_ASKED_AT_ONCE: usize = 512;
 
@@ -19,6 +21,7 @@ impl Shard {
         let sender = peer.report_ssrc;
         let mut is_waiting = false;
         let mut ask = Vec::new();
+        let mut questions: Vec<(u32, Vec<u16>)> = Vec::new();
         for &source in &peer.sources {
             let is_picture = self.sources[source].spec.media == Media::Video;
             for layer in &mut self.sources[source].layers {
@@ -28,16 +31,19 @@ impl Shard {
                     peer.gate.want(ssrc);
                 }
                 if !ask.is_empty() {
-                    if self.scratch.is_empty() {
-                        rtcp::write_receiver_report(&mut self.scratch, sender, &[]);
-                    }
-                    rtcp::write_nack(&mut self.scratch, sender, ssrc, &ask);
-                    ask.clear();
+                    questions.push((ssrc, std::mem::take(&mut ask)));
                 }
                 is_waiting |= layer.missing.is_waiting();
             }
         }
-        self.send_rtcp(key, out);
+        for (ssrc, lost) in questions {
+            // At worst each number is an entry of its own.
+            for part in lost.chunks(MAX_ASKED_IN_ONE) {
+                rtcp::write_receiver_report(&mut self.scratch, sender, &[]);
+                rtcp::write_nack(&mut self.scratch, sender, ssrc, part);
+                self.send_rtcp(key, out);
+            }
+        }
         is_waiting
     }
 

@@ -53,9 +53,10 @@ impl Contents {
         }
     }
 
-    /// Whether a key frame begins here: with its parameters, or with its first slice.
+    /// Whether a key frame begins here: with its parameters. A refresh alone is not decoded by who has not got them,
+    /// and where they come late, the refresh before them is played after them.
     pub fn begins_key_frame(&self) -> bool {
-        self.sequence_parameters || self.instantaneous_refresh
+        self.sequence_parameters
     }
 
     /// A NAL unit of this type; `body` follows its header.
