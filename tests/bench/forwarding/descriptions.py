@@ -1,6 +1,7 @@
 """Session descriptions of the load's endpoints: what they offer, and what an answer or another's offer says.
 
-Written for the benchmark alone and sharing nothing with ``media.sdp``: the product's reader must not judge itself.
+Written for the benchmark alone and sharing nothing with ``media.sdp``: the product's reader must not judge
+itself.
 """
 
 from __future__ import annotations
@@ -59,18 +60,26 @@ class Local:
         ]
 
 
-def offer(local: Local, direction: Direction) -> str:
-    """A picture on the mid "0" and a voice on the mid "1", with all that a browser offers for them."""
+def offer(local: Local, direction: Direction, setup: str = "actpass") -> str:
+    """A picture on the mid "0" and a voice on the mid "1", with all that a browser offers for them.
+
+    The load is always the DTLS client; ``setup`` says so with "active" to a server that would be it itself.
+    """
     lines = local.session(["0", "1"])
-    lines += [f"m=video 9 UDP/TLS/RTP/SAVPF {VP8} {RTX}", *local.transport("actpass"), "a=mid:0"]
+    lines += [f"m=video 9 UDP/TLS/RTP/SAVPF {VP8} {RTX}", *local.transport(setup), "a=mid:0"]
     lines += [f"a=extmap:{number} {_URIS[number]}" for number in (MID, TRANSPORT, SEND_TIME)]
-    lines += [f"a={direction}", f"a=rtpmap:{VP8} VP8/90000", f"a=rtpmap:{RTX} rtx/90000", f"a=fmtp:{RTX} apt={VP8}"]
+    lines += [
+        f"a={direction}",
+        f"a=rtpmap:{VP8} VP8/90000",
+        f"a=rtpmap:{RTX} rtx/90000",
+        f"a=fmtp:{RTX} apt={VP8}",
+    ]
     feedback = ("nack", "nack pli", "ccm fir", "goog-remb", "transport-cc")
     lines += [f"a=rtcp-fb:{VP8} {each}" for each in feedback]
     if direction == "sendonly":
         lines += ["a=msid:s v", f"a=ssrc-group:FID {VIDEO_SSRC} {RTX_SSRC}"]
         lines += [f"a=ssrc:{ssrc} cname:load" for ssrc in (VIDEO_SSRC, RTX_SSRC)]
-    lines += [f"m=audio 9 UDP/TLS/RTP/SAVPF {OPUS}", *local.transport("actpass"), "a=mid:1"]
+    lines += [f"m=audio 9 UDP/TLS/RTP/SAVPF {OPUS}", *local.transport(setup), "a=mid:1"]
     lines += [f"a=extmap:{number} {_URIS[number]}" for number in (MID, LEVEL, TRANSPORT, SEND_TIME)]
     lines += [f"a={direction}", f"a=rtpmap:{OPUS} opus/48000/2", f"a=fmtp:{OPUS} minptime=10;useinbandfec=1"]
     lines += [f"a=rtcp-fb:{OPUS} transport-cc", f"a=rtcp-fb:{OPUS} nack"]

@@ -20,7 +20,7 @@ ADDRESS = "127.0.0.1"
 
 
 class Member:
-    """One WebSocket that has joined; the server's news is read and thrown away by ``drain``."""
+    """One WebSocket that has joined; news that comes between answers is thrown away."""
 
     def __init__(self, socket: ClientWebSocketResponse) -> None:
         self._socket = socket
@@ -52,11 +52,16 @@ class Lesson:
         self._http = http
         self._token = token
 
-    async def receiver(self, load: Load, *, voice_only: bool = False) -> None:
+    async def receiver(self, load: Load) -> None:
         """One more home that watches the teacher."""
         number, local = await load.open(ADDRESS)
         slot = {"index": 0, "picture": "0", "voice": "1"}
-        join = {"type": "join", "offer": descriptions.offer(local, "recvonly"), "sources": [], "slots": [slot]}
+        join = {
+            "type": "join",
+            "offer": descriptions.offer(local, "recvonly"),
+            "sources": [],
+            "slots": [slot],
+        }
         member = await _hello(self._base_url, self._http, self._token)
         joined = await member.ask(join)
         await load.connect(number, local, joined["answer"])

@@ -1,7 +1,7 @@
 """The native programs of the benchmark as processes: built, started, spoken to by lines of JSON, ended.
 
-    Load   endpoints (load/src/bin/load.rs)
-    Bare   the yardstick (load/src/bin/bare.rs)
+Load   endpoints (load/src/bin/load.rs)
+Bare   the yardstick (load/src/bin/bare.rs)
 """
 
 from __future__ import annotations
@@ -27,7 +27,15 @@ _ANSWER_S = 20.0
 
 def build() -> None:
     """Build both programs in release mode; takes a minute the first time."""
-    command = ("cargo", "build", "--release", "--locked", "--quiet", "--manifest-path", str(_CRATE / "Cargo.toml"))
+    command = (
+        "cargo",
+        "build",
+        "--release",
+        "--locked",
+        "--quiet",
+        "--manifest-path",
+        str(_CRATE / "Cargo.toml"),
+    )
     subprocess.run(command, check=True)
 
 

@@ -202,7 +202,11 @@ impl Endpoint {
         match &mut self.state {
             State::Checking => Ok(false),
             State::Connected { _association: association, .. } => match association {
-                Some(client) => client.receive(datagram).map(|_| false),
+                // A goodbye is no fault: what it ended shows as missing, or as a receiver that was silent.
+                Some(client) => {
+                    let _ = client.receive(datagram);
+                    Ok(false)
+                }
                 None => Ok(false),
             },
             State::Shaking(client) => {
