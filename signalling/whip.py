@@ -70,8 +70,8 @@ _CORS = {
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
 _PREFLIGHT = {
-    # Those of the sessions too: a client reads here whether it may trickle. OPTIONS itself has to be among them
-    # for a page that asks for the ICE servers with its token.
+    # Those of the sessions too: a client reads here whether it may trickle. OPTIONS itself has to be among
+    # them for a page that asks for the ICE servers with its token.
     "Access-Control-Allow-Methods": "POST, PATCH, DELETE, OPTIONS",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match",
     "Access-Control-Max-Age": "86400",

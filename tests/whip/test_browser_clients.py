@@ -15,7 +15,7 @@ from tests.e2e.kit.media_files import Devices
 from tests.e2e.kit.observation import assert_sees_and_hears_the_others, observe
 from tests.e2e.kit.pages import end_lesson, visit, wait_for_pictures
 from tests.e2e.kit.server import Server, running_server
-from tests.whip.page import page_of_clients
+from tests.whip.clients import page_of_clients
 
 pytestmark = pytest.mark.browser
 
