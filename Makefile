@@ -21,7 +21,7 @@ unexport CONDA_PREFIX
 rust_sources := $(shell find media/rust -name target -prune -o -type f -print 2>/dev/null)
 web_sources := $(shell find web -name node_modules -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help demo test check setup build needs packages extension pages clean \
+.PHONY: help demo test check setup build needs packages extension pages whip-page clean \
         check-python check-stub check-rust check-web test-rust test-python test-web fuzz
 
 help:
@@ -94,6 +94,23 @@ ifeq ($(wildcard signalling/static/*.html),)
 .PHONY: web/node_modules/.stamp-pages
 endif
 
+# ---- foreign clients that tests drive ----------------------------------------------------------------------
+
+# Of WHIP and WHEP, in a page of their own (tests/whip/page), bundled by the web application's vite.
+clients := tests/whip/page
+
+whip-page: $(clients)/node_modules/.stamp-page
+
+$(clients)/node_modules/.stamp-page: $(addprefix $(clients)/,package.json package-lock.json index.html clients.js vite.config.js) web/node_modules/.stamp-modules
+	@echo "== clients of WHIP and WHEP"
+	@cd $(clients) && npm ci --no-audit --no-fund --no-update-notifier --loglevel=error
+	@cd $(clients) && $(CURDIR)/web/node_modules/.bin/vite build --logLevel=warn
+	@touch $@
+
+ifeq ($(wildcard $(clients)/dist/index.html),)
+.PHONY: $(clients)/node_modules/.stamp-page
+endif
+
 # ---- checks ----------------------------------------------------------------------------------------------
 
 check-python: extension
@@ -120,7 +137,7 @@ check-web: pages
 test-rust: extension
 	@cargo test --manifest-path $(manifest) --locked --workspace
 
-test-python: build
+test-python: build whip-page
 	@$(bin)/python -m pytest
 
 test-web: pages
@@ -144,6 +161,6 @@ fuzz: needs
 	done; [ -z "$$failed" ] || { echo "something was found:$$failed" >&2; exit 1; }
 
 clean:
-	@rm -rf $(venv) web/node_modules web/dist signalling/static media/rust/target tests/artifacts
+	@rm -rf $(venv) web/node_modules web/dist $(clients)/node_modules $(clients)/dist signalling/static media/rust/target tests/artifacts
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@rm -f media/_engine*.so
