@@ -33,7 +33,7 @@ const OFF_CLOCK_US: i64 = 120_000;
 /// How much more or less memory may be in use than after ten minutes: what is under way, and buffers' spare room.
 const MEMORY_VARIES: i64 = 512 << 10;
 /// What an empty shard may keep of a lesson of five with a hundred comings and goings: the room of its tables.
-const MEMORY_LEFT: i64 = 64 << 10;
+const MEMORY_LEFT: i64 = 40 << 10;
 
 /// When it arrives, in which order it left, the peer that it is for or else the way to the server, the octets.
 type Flight = (i64, u64, Option<u64>, Vec<u8>);
