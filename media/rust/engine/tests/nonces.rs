@@ -201,7 +201,7 @@ proptest! {
                     let index = it.picture_index.saturating_sub(1 + u64::from(back));
                     let Some((fields, plain)) = it.plain.get(&index) else { continue };
                     let payload = [&(index as u16).to_be_bytes()[..], plain].concat();
-                    let mut fields = fields.clone();
+                    let mut fields = *fields;
                     (fields.payload_type, fields.ssrc, fields.sequence) = (97, 101, it.rtx_index as u16);
                     let packet = remote.protect(&fields, it.rtx_index, &payload, None, None);
                     it.rtx_index += 1;
