@@ -10,7 +10,6 @@ use luokkasilta_engine::output::AddressChange;
 use luokkasilta_engine::shard::MAX_PEERS;
 use luokkasilta_engine::srtp::MAX_SSRCS;
 use luokkasilta_engine::types::Media;
-use luokkasilta_engine::wire::rtcp;
 
 fn peer_of(stats: &serde_json::Value, peer: u64) -> serde_json::Value {
     let peers = stats["peers"].as_array().expect("peers");
@@ -34,10 +33,7 @@ fn lesson(bench: &mut Bench, packets: u64, octets: usize) -> (Remote, Remote, u1
 }
 
 fn ask(school: &mut Remote, bench: &mut Bench, lost: &[u16]) -> usize {
-    let mut compound = Vec::new();
-    rtcp::write_receiver_report(&mut compound, 1, &[]);
-    rtcp::write_nack(&mut compound, 1, slot_ssrc(0, Media::Video), lost);
-    school.send_rtcp(bench, &compound);
+    school.ask(bench, slot_ssrc(0, Media::Video), lost);
     school.receive(&bench.sent()).rtp.len()
 }
 

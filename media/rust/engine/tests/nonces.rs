@@ -9,7 +9,6 @@ use luokkasilta_engine::command::{Command, RestartIce};
 use luokkasilta_engine::srtp::SrtpError;
 use luokkasilta_engine::types::Media;
 use luokkasilta_engine::wire::demux::{self, Packet as Kind};
-use luokkasilta_engine::wire::rtcp;
 use luokkasilta_engine::wire::rtp::{Header, HeaderFields};
 use luokkasilta_engine::wire::stun;
 use proptest::prelude::*;
@@ -137,10 +136,7 @@ fn ask(school: &mut Remote, bench: &mut Bench, wire: &Wire, media: Media, back: 
     let newest = wire.newest.get(&ssrc).copied().unwrap_or(0);
     let mut lost: Vec<u16> = back.iter().map(|back| newest.wrapping_sub(*back)).collect();
     lost.sort_unstable();
-    let mut compound = Vec::new();
-    rtcp::write_receiver_report(&mut compound, 1, &[]);
-    rtcp::write_nack(&mut compound, 1, ssrc, &lost);
-    school.send_rtcp(bench, &compound);
+    school.ask(bench, ssrc, &lost);
 }
 
 proptest! {
