@@ -32,9 +32,9 @@ impl Bend {
     fn between(&self, source: i64) -> Option<i64> {
         let (from, to) = (self.before, self.after);
         (source >= from.0).then(|| {
-            let (part, whole) = (i128::from(source - from.0), i128::from(to.0.saturating_sub(from.0).max(1)));
-            // Between the two, so it fits.
-            from.1 + (part * i128::from(to.1 - from.1) / whole) as i64
+            let between = |a: i64, b: i64| i128::from(b) - i128::from(a);
+            let share = between(from.0, source) * between(from.1, to.1) / between(from.0, to.0).max(1);
+            from.1.saturating_add(share as i64)
         })
     }
 }
@@ -158,6 +158,7 @@ impl Timeline {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const S: i64 = Micros::SECOND;
 
@@ -232,6 +233,36 @@ mod tests {
             let slot = line.map(n * 31_337 % 4_099, Micros((n * 7_919 % 101) * 10_000), Micros(n * 1_000));
             assert!(slot > last);
             last = slot;
+        }
+    }
+
+    proptest! {
+        #![proptest_config(crate::testing::proptest_config())]
+
+        /// Frames in some disorder, on a clock that is put right all the time: a frame has one time, whenever its
+        /// packets come, and frames have their times in the order in which they were made.
+        #[test]
+        fn a_frame_has_one_time_and_a_later_one_a_later(
+            is_picture in any::<bool>(),
+            steps in prop::collection::vec((0_i64..3, 0_i64..20, -300_000_i64..300_000), 1..200),
+        ) {
+            let (rate, frame) = if is_picture { (90_000, 3_000) } else { (48_000, 1_920) };
+            let mut line = Timeline::new(rate, is_picture, 77);
+            let mut times = std::collections::BTreeMap::new();
+            let (mut newest, mut now) = (1_000_i64, 50_000_000_i64);
+            line.map(newest * frame, Micros(now), Micros(now));
+            for (ahead, back, error) in steps {
+                newest += ahead;
+                now += ahead * 40_000 + back * 10_000;
+                let number = (newest - if ahead == 0 { back } else { 0 }).max(1_000);
+                let captured = Micros(now - (newest - number) * 33_333 + error);
+                let time = line.map(number * frame, captured, Micros(now));
+                prop_assert_eq!(*times.entry(number).or_insert(time), time, "frame {} has two times", number);
+            }
+            let all: Vec<(i64, i64)> = times.into_iter().collect();
+            for pair in all.windows(2) {
+                prop_assert!(pair[0].1 < pair[1].1, "{:?}", pair);
+            }
         }
     }
 }
