@@ -349,7 +349,11 @@ class PacketEngine:
 
     def _drain(self) -> None:
         for event in self._running().drain():
-            self._dispatch[type(event)](event)
+            try:
+                self._dispatch[type(event)](event)
+            except Exception:
+                # The rest of the batch belongs to other endpoints.
+                logger.exception("a packet engine event was not handled: %s", type(event).__name__)
             # A handler may have stopped the engine.
             if self._native is None:
                 return
@@ -360,11 +364,7 @@ class PacketEngine:
             if handler is None:
                 self.counters.events_without_peer += 1
                 return
-            try:
-                tell(handler, event)
-            except Exception:
-                # The rest of the batch belongs to other endpoints.
-                logger.exception("a packet engine event of peer %d was not handled", event.peer)
+            tell(handler, event)
 
         return handle
 

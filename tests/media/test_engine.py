@@ -277,14 +277,21 @@ async def test_one_bad_handler_does_not_cost_the_others_their_events(
         def fell_silent(self) -> None:
             raise RuntimeError("broken")
 
+        def command_failed(self, code: str) -> None:
+            raise RuntimeError("broken")
+
     packet_engine, native = recording
     broken = packet_engine.add_peer(Broken(), plan, shard=0)
     told = Told()
     sound = packet_engine.add_peer(told, plan, shard=0)
-    native.put(made(_engine.Event.PeerSilent, peer=broken), made(_engine.Event.PeerSilent, peer=sound))
+    native.put(
+        made(_engine.Event.PeerSilent, peer=broken),
+        made(_engine.Event.CommandFailed, peer=broken, code="mismatch"),
+        made(_engine.Event.PeerSilent, peer=sound),
+    )
     await _settle()
     assert told.heard == [("silent",)]
-    assert "was not handled" in caplog.text
+    assert caplog.text.count("was not handled") == 2
 
 
 async def test_troubles_are_logged_and_counted(

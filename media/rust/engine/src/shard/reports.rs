@@ -77,6 +77,7 @@ impl Shard {
             for (at, layer) in (0 as LayerIndex..).zip(source.layers.iter_mut()) {
                 if layer.live && layer.heard_at.is_some_and(|heard| now.since(heard) > IDLE_US) {
                     layer.live = false;
+                    layer.cache.clear();
                     out.events.push(Event::SourceIdle { peer: peer.id, source: id, layer: at });
                 }
             }
