@@ -134,11 +134,7 @@ impl Shard {
         let place = usize::from(stream.layer);
         let source = &mut self.sources[stream.source];
         if payload.is_empty() {
-            let subscribers = std::mem::take(&mut source.layers[place].subscribers);
-            for subscriber in &subscribers {
-                self.peers[subscriber.peer].halves[subscriber.half].skip(feed, index);
-            }
-            self.sources[stream.source].layers[place].subscribers = subscribers;
+            self.skip(stream, feed, index);
             self.record_padding(stream, header, index, timestamp, now, out);
             return;
         }
@@ -152,6 +148,7 @@ impl Shard {
         let structure = &mut source.layers[place].structure;
         let Ok(understood) = Understood::of(source.spec.codec, octets, dependency, structure) else {
             self.peers[key].counters.unexpected += 1;
+            self.skip(stream, feed, index);
             return;
         };
         let level = value_of(source.spec.level_extension).and_then(|value| value.first().copied());
@@ -180,6 +177,14 @@ impl Shard {
         };
         self.record_packet(stream, ssrc, &incoming, now, out);
         self.fan_out(key, stream.source, feed, ssrc, &incoming, now, out);
+    }
+
+    /// A packet that no half gets: its number is no gap to them.
+    fn skip(&mut self, stream: Stream, feed: Feed, index: u64) {
+        for at in 0..self.sources[stream.source].layers[usize::from(stream.layer)].subscribers.len() {
+            let me = self.sources[stream.source].layers[usize::from(stream.layer)].subscribers[at];
+            self.peers[me.peer].halves[me.half].skip(feed, index);
+        }
     }
 
     #[allow(clippy::too_many_arguments, reason = "one call; a struct for it would only rename the arguments")]

@@ -82,7 +82,7 @@ pub(crate) mod testing {
 
     /// A packet of a real browser.
     pub(crate) struct Recorded {
-        /// The dependency descriptor, where it has one.
+        /// The dependency descriptor, where it has one: VP9 and AV1.
         pub(crate) dependency: Option<Vec<u8>>,
         /// Cut after 32 octets.
         pub(crate) payload: Vec<u8>,
