@@ -288,6 +288,7 @@ impl Remote {
             repaired_rid_extension: None,
             level_extension: None,
             dependency_extension: None,
+            red_payload_type: None,
         }));
     }
 
@@ -312,6 +313,7 @@ impl Remote {
             repaired_rid_extension: None,
             level_extension: Some(LEVEL_EXTENSION),
             dependency_extension: None,
+            red_payload_type: None,
         }));
     }
 
