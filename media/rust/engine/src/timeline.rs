@@ -14,14 +14,20 @@ const PICTURE_TOLERANCE_US: i64 = 20_000;
 const VOICE_TOLERANCE_US: i64 = 40_000;
 const VOICE_PAUSE_US: i64 = 100_000;
 
+/// Corrections of a run that are remembered for late packets, so that all packets of a frame keep one timestamp.
+const REMEMBERED: usize = 4;
+
 /// See the module. Timestamps are unwrapped; the low 32 bits go on the wire.
 #[derive(Debug)]
 pub struct Timeline {
     rate: u32,
     is_picture: bool,
     base: i64,
-    shift: Option<i64>,
+    /// Where this run's shifts begin in the source's timestamps, and the shifts; in order, the first `count` count.
+    shifts: [(i64, i64); REMEMBERED],
+    count: usize,
     highest: Option<i64>,
+    /// The highest of this run.
     last_source: i64,
     last_arrival: Micros,
     /// The capture time and slot timestamp of the newest packet, for sender reports.
@@ -36,9 +42,10 @@ impl Timeline {
             rate,
             is_picture,
             base: i64::from(base),
-            shift: None,
+            shifts: [(0, 0); REMEMBERED],
+            count: 0,
             highest: None,
-            last_source: 0,
+            last_source: i64::MIN,
             last_arrival: Micros(0),
             reference: None,
         }
@@ -46,22 +53,23 @@ impl Timeline {
 
     /// The next packet begins a run of another source.
     pub fn begin(&mut self) {
-        self.shift = None;
+        self.count = 0;
+        self.last_source = i64::MIN;
     }
 
     /// The slot's timestamp of a packet of the source that plays.
     pub fn map(&mut self, source: i64, captured: Micros, now: Micros) -> i64 {
         let ideal = self.base.saturating_add(us_to_ticks(captured.0, self.rate));
-        let shift = match self.shift {
+        let shift = match self.shift_of(source) {
             Some(shift) if !self.should_correct(source, ideal, shift, now) => shift,
             _ => self.anchor(source, ideal),
         };
         let slot = source.saturating_add(shift);
         if self.highest.is_none_or(|highest| slot >= highest) {
             self.highest = Some(slot);
-            self.last_source = source;
             self.reference = Some((captured, slot));
         }
+        self.last_source = self.last_source.max(source);
         self.last_arrival = now;
         slot
     }
@@ -72,6 +80,12 @@ impl Timeline {
         let (captured, slot) = self.reference?;
         let at = slot.saturating_add(us_to_ticks(now.since(captured), self.rate));
         Some(at as u32)
+    }
+
+    /// The shift that held at this timestamp of the source; the run's first for one from before the run.
+    fn shift_of(&self, source: i64) -> Option<i64> {
+        let known = &self.shifts[..self.count];
+        known.iter().rev().find(|(from, _)| *from <= source).or(known.first()).map(|(_, shift)| *shift)
     }
 
     fn should_correct(&self, source: i64, ideal: i64, shift: i64, now: Micros) -> bool {
@@ -94,7 +108,12 @@ impl Timeline {
         let step = if self.is_picture { 1 } else { i64::from(self.rate / 50) };
         let slot = self.highest.map_or(ideal, |highest| ideal.max(highest.saturating_add(step)));
         let shift = slot.saturating_sub(source);
-        self.shift = Some(shift);
+        if self.count == REMEMBERED {
+            self.shifts.rotate_left(1);
+            self.count -= 1;
+        }
+        self.shifts[self.count] = (source, shift);
+        self.count += 1;
         shift
     }
 }
@@ -147,6 +166,17 @@ mod tests {
         voice.map(0, Micros(0), Micros(0));
         assert_eq!(voice.map(960, Micros(70_000), Micros(20_000)), 960);
         assert_eq!(voice.map(9_600, Micros(250_000), Micros(220_000)), 12_000, "after 200 ms of silence");
+    }
+
+    #[test]
+    fn a_late_packet_has_the_timestamp_of_its_frame_whatever_was_put_right_since() {
+        let mut picture = Timeline::new(90_000, true, 0);
+        let at = |frame: i64| (frame * 9_000, Micros(frame * 125_000), Micros(frame * 125_000));
+        let map = |picture: &mut Timeline, (source, captured, now)| picture.map(source, captured, now);
+        let first: Vec<i64> = (0..REMEMBERED as i64).map(|frame| map(&mut picture, at(frame))).collect();
+        assert_eq!(first, [0, 11_250, 22_500, 33_750], "each was put right");
+        let again: Vec<i64> = (0..REMEMBERED as i64).map(|frame| map(&mut picture, at(frame))).collect();
+        assert_eq!(again, first);
     }
 
     #[test]
