@@ -30,9 +30,9 @@ pub fn red(payload: &[u8]) {
     let mut order = FrameOrder::default();
     order.put(90, 0);
     order.put(99, 9 * 960);
-    for block in earlier {
+    for (back, block) in (1..=earlier.len() as u64).rev().zip(earlier) {
         let Some(length) = opus::ticks(block.payload) else { continue };
-        if let Some(place) = order.place(100, 10 * 960, block.offset, length) {
+        if let Some(place) = order.place(100, 10 * 960, back, block.offset, length) {
             assert!((91..99).contains(&place), "between those that came");
             order.put(place, 10 * 960 - i64::from(block.offset));
         }

@@ -22,15 +22,14 @@ impl FrameOrder {
         self.packets.push_back((index, timestamp));
     }
 
-    /// The number of the frame that lies `offset` ticks before the packet `index` of `timestamp` and plays for `length`
-    /// ticks: so many packets back as frames fit between, if that agrees with the time of every packet around it. `None`
-    /// where it does not (a pause lies between, or frames of several lengths) and where that packet came.
+    /// The number of the frame that lies `back` packets and `offset` ticks before the packet `index` of `timestamp` and
+    /// plays for `length` ticks. `None` where so many such frames do not fill that time (a pause lies between, or the
+    /// sender left some out), where it contradicts a packet that came, and where that packet itself came.
     #[must_use]
-    pub fn place(&self, index: u64, timestamp: i64, offset: u32, length: u32) -> Option<u64> {
-        if length == 0 || offset == 0 || !offset.is_multiple_of(length) {
+    pub fn place(&self, index: u64, timestamp: i64, back: u64, offset: u32, length: u32) -> Option<u64> {
+        if !(1..=MAX_BACK).contains(&back) || u64::from(offset) != back * u64::from(length) {
             return None;
         }
-        let back = Some(u64::from(offset / length)).filter(|&back| back <= MAX_BACK)?;
         let place = index.checked_sub(back)?;
         let spoken = timestamp - i64::from(offset);
         let fits = |&(other, at): &(u64, i64)| {
@@ -60,22 +59,27 @@ mod tests {
     #[test]
     fn a_gap_is_filled_from_behind() {
         let order = order(&[(100, 0), (101, 1)]);
-        assert_eq!(order.place(103, 3 * 960, 960, 960), Some(102));
-        assert_eq!(order.place(104, 4 * 960, 1_920, 960), Some(102));
-        assert_eq!(order.place(104, 4 * 960, 960, 960), Some(103));
-        assert_eq!(order.place(102, 2 * 960, 960, 960), None, "that one came");
-        assert_eq!(order.place(103, 3 * 960, 3_000, 960), None, "no whole frames");
-        assert_eq!(order.place(120, 20 * 960, 9 * 960, 960), None, "too far back");
-        assert_eq!(order.place(103, 3 * 960, 960, 0), None);
-        assert_eq!(order.place(1, 960, 1_920, 960), None, "before all numbers");
+        assert_eq!(order.place(103, 3 * 960, 1, 960, 960), Some(102));
+        assert_eq!(order.place(104, 4 * 960, 2, 1_920, 960), Some(102));
+        assert_eq!(order.place(104, 4 * 960, 1, 960, 960), Some(103));
+        assert_eq!(order.place(102, 2 * 960, 1, 960, 960), None, "that one came");
+        assert_eq!(order.place(104, 4 * 960, 1, 1_920, 960), None, "the one before it was left out");
+        assert_eq!(order.place(103, 3 * 960, 1, 900, 960), None, "not its length");
+        assert_eq!(order.place(120, 20 * 960, 9, 9 * 960, 960), None, "too far back");
+        assert_eq!(order.place(103, 3 * 960, 0, 0, 960), None);
+        assert_eq!(order.place(1, 960, 2, 1_920, 960), None, "before all numbers");
     }
 
     #[test]
     fn a_pause_moves_no_frame_to_a_wrong_place() {
-        // 101 was the last before a pause of five frames; 102 carries it along, or an older one.
-        let heard = order(&[(99, 0), (101, 2)]);
-        assert_eq!(heard.place(102, 8 * 960, 6 * 960, 960), None, "that is 101, which came");
-        assert_eq!(order(&[(99, 0)]).place(102, 8 * 960, 6 * 960, 960), None, "before what came before it");
-        assert_eq!(order(&[]).place(102, 3 * 960, 960, 960), None, "nothing to follow");
+        // 101 and 102 are missing and a pause lies somewhere among them: 102 is not where 101 was.
+        assert_eq!(order(&[(100, 1)]).place(103, 5 * 960, 1, 1_920, 960), None);
+        assert_eq!(order(&[(100, 5)]).place(103, 6 * 960, 2, 1_920, 960), None, "before what came before it");
+        assert_eq!(
+            order(&[(100, 1), (103, 2)]).place(102, 3 * 960, 1, 960, 960),
+            None,
+            "after what came after it"
+        );
+        assert_eq!(order(&[]).place(102, 3 * 960, 1, 960, 960), None, "nothing to follow");
     }
 }

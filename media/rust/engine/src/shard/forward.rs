@@ -92,17 +92,20 @@ impl Shard {
         let start = payload.start;
         let kind = self.sources[stream.source].spec.payload_type;
         let blocks = red::Blocks::parse(&packet[payload]).ok();
+        let count = blocks.clone().map_or(0, Iterator::count);
         let own = blocks.clone().and_then(Iterator::last).filter(|block| block.payload_type == kind);
         let (Some(blocks), Some(own)) = (blocks, own) else {
             self.peers[key].counters.unexpected += 1;
             return None;
         };
         let range = |block: &Block<'_>| start + block.start..start + block.start + block.payload.len();
-        for block in blocks.filter(|block| block.offset > 0 && block.payload_type == kind) {
+        let backs = (0..count as u64).rev();
+        for (block, back) in blocks.zip(backs).filter(|(block, back)| *back > 0 && block.payload_type == kind)
+        {
             let layer = &self.sources[stream.source].layers[usize::from(stream.layer)];
             let timestamp = layer.timestamps.peek(header.timestamp);
             let found = opus::ticks(block.payload)
-                .and_then(|length| layer.order.place(index, timestamp, block.offset, length));
+                .and_then(|length| layer.order.place(index, timestamp, back, block.offset, length));
             if let Some(index) = found {
                 // The extensions are about the packet's own frame.
                 let earlier = Header {
