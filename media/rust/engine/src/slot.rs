@@ -79,7 +79,7 @@ pub struct HalfCounters {
     pub key_frame_requests: u64,
     /// Packets of temporal levels that were not wanted.
     pub left_out: u64,
-    /// Packets that carried an earlier frame along.
+    /// Packets that carried earlier frames along.
     pub redundant: u64,
 }
 
@@ -251,9 +251,9 @@ impl Half {
         let header_len = out.arena.len() - start;
         let octets = &incoming.packet[incoming.payload.clone()];
         if red.is_some() {
-            let earlier = self.redundancy.earlier(timestamp);
-            self.counters.redundant += u64::from(earlier.is_some());
-            red::write(&mut out.arena, payload.payload_type, earlier, octets);
+            let (earlier, count) = self.redundancy.earlier(timestamp, octets.len());
+            self.counters.redundant += u64::from(count > 0);
+            red::write(&mut out.arena, payload.payload_type, &earlier[..count], octets);
         } else {
             out.arena.extend_from_slice(octets);
         }

@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 pub mod far;
+pub mod streams;
 
 use luokkasilta_engine::command::{AddPeer, AddSlot, Command, LayerSpec, Payload, Publish, SetKeys};
 use luokkasilta_engine::event::Event;
@@ -296,6 +297,7 @@ impl Remote {
             repaired_rid_extension: None,
             level_extension: None,
             dependency_extension: None,
+            red_payload_type: None,
         }));
     }
 
@@ -320,6 +322,7 @@ impl Remote {
             repaired_rid_extension: None,
             level_extension: Some(LEVEL_EXTENSION),
             dependency_extension: None,
+            red_payload_type: None,
         }));
     }
 
