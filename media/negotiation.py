@@ -40,6 +40,7 @@ LEVEL_URI = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 RID_URI = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
 REPAIRED_RID_URI = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"
 SEND_TIME_URI = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
+DEPENDENCY_URI = "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
 
 # bit/s. A 720p camera with room to spare; a document camera and a screen want sharp text rather than motion.
 _BITRATE = {
@@ -148,6 +149,7 @@ def negotiate(offer: Offer, grant: Grant, local: LocalParameters) -> Negotiated:
         fingerprints=local.fingerprints,
         candidates=local.candidates,
         media=answers,
+        extmap_allow_mixed=session.extmap_allow_mixed,
     )
     bitrate = sum(_BITRATE[source.kind] for source in sources)
     ice = IcePlan(local.ice_ufrag, local.ice_pwd, remote.ufrag)
@@ -262,8 +264,9 @@ def _source(kind: SourceKind, line: sdp.SdpMedia) -> SourcePlan:
     media: Media = "video" if kind.is_picture else "audio"
     if line.kind != media or line.direction not in {"sendonly", "sendrecv"}:
         _invalid(f"source {kind.value}: its m-line does not send {media}")
-    codec = _chosen(line, sending=False)[0].plan
-    plan, _ = _extensions(line, sending=False)
+    found = _chosen(line, kind)
+    codec = found[0].plan
+    plan, _ = _extensions(line, found, sending=False)
     ssrc = line.ssrcs[0] if line.ssrcs else None
     if ssrc is None and plan.mid is None:
         _unsupported(f"source {kind.value}: neither an SSRC nor the mid extension tells its packets")
@@ -276,22 +279,35 @@ def _source(kind: SourceKind, line: sdp.SdpMedia) -> SourcePlan:
 def _half(media: Media, line: sdp.SdpMedia, ssrcs: Iterator[int]) -> SlotHalfPlan:
     if line.kind != media or line.direction != "recvonly":
         _invalid(f"m-line {line.mid} is no place to receive {media}")
-    codecs = tuple(chosen.plan for chosen in _chosen(line, sending=True))
-    plan, _ = _extensions(line, sending=True)
+    found = _chosen(line, None)
+    codecs = tuple(chosen.plan for chosen in found)
+    plan, _ = _extensions(line, found, sending=True)
     repaired = any(codec.rtx_payload_type is not None for codec in codecs)
-    return SlotHalfPlan(line.mid or "", codecs, next(ssrcs), plan, next(ssrcs) if repaired else None)
+    return SlotHalfPlan(
+        line.mid or "",
+        codecs,
+        next(ssrcs),
+        plan,
+        next(ssrcs) if repaired else None,
+        red_payload_type=found[0].red_payload_type,
+    )
 
 
-def _chosen(line: sdp.SdpMedia, *, sending: bool) -> tuple[Chosen, ...]:
-    found = choose(line, sending=sending)
+def _chosen(line: sdp.SdpMedia, kind: SourceKind | None) -> tuple[Chosen, ...]:
+    """The codecs of a source of this kind, or of a slot's half."""
+    # Of a screen's own sound nothing is left out: music has pauses that are none.
+    found = choose(line, sending=kind is None, pauses=kind is SourceKind.MIC)
     if not found:
-        wanted = "VP8 and constrained baseline H.264" if line.kind == "video" else "Opus"
+        wanted = "VP8, constrained baseline H.264, VP9 and AV1" if line.kind == "video" else "Opus"
         _unsupported(f"m-line {line.mid} is without {wanted}")
     return found
 
 
-def _extensions(line: sdp.SdpMedia, *, sending: bool) -> tuple[ExtensionPlan, tuple[sdp.SdpExtension, ...]]:
-    """The extensions in use on a line where we are ``sending`` or receiving, and how the answer says so."""
+def _extensions(
+    line: sdp.SdpMedia, chosen: tuple[Chosen, ...], *, sending: bool
+) -> tuple[ExtensionPlan, tuple[sdp.SdpExtension, ...]]:
+    """The extensions in use on a line with these codecs, where we are ``sending`` or receiving, and how the
+    answer says so."""
     useful = {"sendrecv", "recvonly"} if sending else {"sendrecv", "sendonly"}
     wanted = {MID_URI, SEND_TIME_URI}
     if line.kind == "audio":
@@ -299,6 +315,10 @@ def _extensions(line: sdp.SdpMedia, *, sending: bool) -> tuple[ExtensionPlan, tu
     elif not sending:
         # Chromium, once its camera was offered with rids, can make no later offer without these.
         wanted |= {RID_URI, REPAIRED_RID_URI}
+    # A descriptor can be longer than the 16 octets of the one-byte form. Of VP8 and VP9 the engine rewrites
+    # the numbers in the payload and would leave those of a descriptor as they were.
+    if line.extmap_allow_mixed and any(each.plan.name == "av1" for each in chosen):
+        wanted.add(DEPENDENCY_URI)
     found: dict[str, sdp.SdpExtension] = {}
     for extension in line.extensions:
         # Ids above 14 need the two-byte form, which the engine doesn't write.
@@ -306,7 +326,12 @@ def _extensions(line: sdp.SdpMedia, *, sending: bool) -> tuple[ExtensionPlan, tu
             found.setdefault(extension.uri, extension)
     ids = {uri: extension.id for uri, extension in found.items()}
     # No layer has a rid, so the engine must not look for one: a packet with it would be no layer's.
-    plan = ExtensionPlan(mid=ids.get(MID_URI), level=ids.get(LEVEL_URI), send_time=ids.get(SEND_TIME_URI))
+    plan = ExtensionPlan(
+        mid=ids.get(MID_URI),
+        level=ids.get(LEVEL_URI),
+        send_time=ids.get(SEND_TIME_URI),
+        dependency=ids.get(DEPENDENCY_URI),
+    )
     answered = tuple(
         replace(extension, direction=_TURNED[extension.direction]) for extension in found.values()
     )
@@ -329,7 +354,7 @@ def _answers(
     slots: tuple[SlotPlan, ...],
 ) -> tuple[sdp.AnswerMedia, ...]:
     """One answer for each m-line, in the offer's order (RFC 3264 section 6)."""
-    receiving = {source.mid for source in sources}
+    receiving = {source.mid: source.kind for source in sources}
     sending = {
         half.mid: sdp.AnswerStream(
             half.ssrc,
@@ -343,20 +368,20 @@ def _answers(
 
     def answer(line: sdp.SdpMedia) -> sdp.AnswerMedia:
         if line.mid in receiving:
-            _, extensions = _extensions(line, sending=False)
-            return sdp.AnswerMedia(line, "recvonly", _described(line, sending=False), extensions)
+            found = _chosen(line, receiving[line.mid])
+            _, extensions = _extensions(line, found, sending=False)
+            return sdp.AnswerMedia(line, "recvonly", _described(found), extensions)
         if line.mid in sending:
-            _, extensions = _extensions(line, sending=True)
-            return sdp.AnswerMedia(
-                line, "sendonly", _described(line, sending=True), extensions, sending[line.mid]
-            )
+            found = _chosen(line, None)
+            _, extensions = _extensions(line, found, sending=True)
+            return sdp.AnswerMedia(line, "sendonly", _described(found), extensions, sending[line.mid])
         # Nobody named it. An inactive line keeps its transceiver; a refused one would stop it for good.
         off = line.port == 0 and not line.bundle_only
         fits = line.mid in bundle and line.rtcp_mux and line.profile in _PROFILES and not off
-        return sdp.AnswerMedia(line, codecs=_described(line, sending=False) if fits else ())
+        return sdp.AnswerMedia(line, codecs=_described(choose(line, sending=False)) if fits else ())
 
     return tuple(answer(line) for line in session.media)
 
 
-def _described(line: sdp.SdpMedia, *, sending: bool) -> tuple[sdp.SdpCodec, ...]:
-    return tuple(codec for chosen in choose(line, sending=sending) for codec in chosen.described)
+def _described(found: tuple[Chosen, ...]) -> tuple[sdp.SdpCodec, ...]:
+    return tuple(codec for chosen in found for codec in chosen.described)

@@ -140,6 +140,13 @@ class MediaPeer:
         except EngineUnavailableError as exc:
             self.lose(f"the packet engine takes no commands: {exc}")
 
+    def limit(self, slot: int, level: int | None) -> None:
+        """Play the picture of a slot up to this temporal level; None: all."""
+        try:
+            self._engine.set_temporal(self.peer, slot, level)
+        except EngineUnavailableError as exc:
+            self.lose(f"the packet engine takes no commands: {exc}")
+
     def restart(self, text: str, fresh: FreshIce) -> str:
         """Answer the offer of an ICE restart. Media goes on over the old path until the new one is there.
 

@@ -304,6 +304,17 @@ class LessonMedia:
             if (slot, media) in peer.pictures_and_voices:
                 peer.play(slot, media, self._playable(peer, slot, media, ref))
 
+    def limit(self, endpoint: EndpointId, slot: int, level: int | None) -> None:
+        """Play the picture of a slot up to this temporal level (0 is the base) of whatever plays in it; None:
+        all. A source without levels, or whose levels can't be told apart, plays whole.
+
+        Raises LookupError for an endpoint or a picture that was not admitted.
+        """
+        peer = self._peers.get(endpoint)
+        if peer is None or (slot, "video") not in peer.pictures_and_voices:
+            raise LookupError(f"endpoint {endpoint} has no picture in slot {slot}")
+        peer.limit(slot, level)
+
     def dismiss(self, endpoint: EndpointId) -> None:
         """Remove the endpoint; its DTLS goodbye and its removal from the engine follow at once, in a task."""
         peer = self._peers.pop(endpoint, None)
