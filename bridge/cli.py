@@ -48,8 +48,8 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0, 1 for what can't be done, 2 for what was asked in the wrong way."""
     options = _parser().parse_args(arguments)
-    # Imported when it is known what to do: the server and its libraries take a second to load.
-    from bridge import commands  # noqa: PLC0415
+    # Imported when it is known what to do.
+    from bridge import commands  # noqa: PLC0415 - the server and its libraries take a second to load
 
     try:
         code: int = getattr(commands, options.run)(options)

@@ -74,8 +74,8 @@ async def _keep_recording(program: Program, lesson: LessonId, say: Callable[[str
         await program.store.set_state(lesson, LessonState.ENDED, datetime.now(UTC))
     with suppress(TimeoutError):
         async with asyncio.timeout(_RECORDING_S):
-            # The server hears of the end in half a second, and nothing tells when it is done with it.
-            while recordings.finished + recordings.failed == 0:  # noqa: ASYNC110
+            # The server hears of the end in half a second.
+            while recordings.finished + recordings.failed == 0:  # noqa: ASYNC110 - nothing tells when it is done
                 await asyncio.sleep(0.1)
     _, file = recording_of(program.data, lesson)
     if await asyncio.to_thread(file.is_file):

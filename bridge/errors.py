@@ -17,7 +17,7 @@ class ErrorCode(StrEnum):
     HELLO_EXPECTED = "hello-expected"
     VERSION_UNSUPPORTED = "version-unsupported"
     TOKEN_INVALID = "token-invalid"  # noqa: S105 - a code, not a secret
-    TOKEN_EXPIRED = "token-expired"  # noqa: S105
+    TOKEN_EXPIRED = "token-expired"  # noqa: S105 - a code, not a secret
     LESSON_UNKNOWN = "lesson-unknown"
     LESSON_ENDED = "lesson-ended"
     RESUME_FAILED = "resume-failed"

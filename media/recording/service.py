@@ -150,8 +150,7 @@ def _run_child(folder: Path, out: Path, stop: threading.Event) -> tuple[int, str
     """
     command = [sys.executable, "-m", "media.recording", str(folder), str(out)]
     until_s = time.monotonic() + LONGEST_S
-    # Our own program, and names that layout.raw_folder made sure of.
-    with Popen(command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE) as process:  # noqa: S603
+    with Popen(command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE) as process:  # noqa: S603 - our own, names checked
         while True:
             try:
                 said, complaint = process.communicate(timeout=_LOOK_EVERY_S)

@@ -29,7 +29,7 @@ from tests.e2e.kit.media_files import FRAMES_PER_SECOND, PITCHES_HZ, SOUND_RATE,
 from tests.e2e.kit.picture_code import read_code
 from tests.e2e.kit.tone_bursts import find_bursts, make_bursts
 from tests.media import hostile
-from tests.media.test_service import Client, Sink
+from tests.media.clients import Client, Sink
 
 TEACHER, PUPIL, HOSTILE = (EndpointId(name) for name in ("teacher", "pupil", "hostile"))
 CAMERA, MIC = SourceRef(TEACHER, SourceKind.CAMERA), SourceRef(TEACHER, SourceKind.MIC)

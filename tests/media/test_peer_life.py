@@ -15,9 +15,9 @@ from bridge.values import GRANTS, EndpointId, LessonId, Role, SourceKind, Source
 from media.engine import EngineUnavailableError, PacketEngine
 from media.plan import IcePlan
 from media.service import LessonMedia, MediaService
+from tests.media.clients import Client, Sink
 from tests.media.relay import Relay, relay_to
 from tests.media.support import eventually, recorded_named
-from tests.media.test_service import Client, Sink
 
 LESSON, TEACHER = LessonId("lesson"), EndpointId("teacher")
 CAMERA = SourceRef(TEACHER, SourceKind.CAMERA)

@@ -19,7 +19,7 @@ from bridge.values import EndpointId, LessonId, SourceKind, SourceRef, TurnConfi
 from media.service import MediaService
 from signalling.turn import TurnRest
 from tests.e2e.kit.turn import RELAY_PORTS, TurnServer, running_turn, why_no_turn
-from tests.media.test_service import Client, Sink
+from tests.media.clients import Client, Sink
 
 HOME = EndpointId("home")
 

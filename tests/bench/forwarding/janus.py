@@ -30,6 +30,8 @@ EVENT_LOOPS = 2
 _ROOM = 1234
 _START_S = 15.0
 _ANSWER_S = 20.0
+_NO_SUCH_FEED = 428
+_FEED_S = 5.0
 _LIBRARIES = Path("/usr/lib/x86_64-linux-gnu/janus")
 
 _MAIN = """general: {{
@@ -129,6 +131,14 @@ async def _listening(port: int, log: Path) -> None:
     raise AssertionError(f"Janus did not start:\n{said[-4000:]}")
 
 
+class RefusedError(RuntimeError):
+    """An error that Janus answered, with its code."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
 class Session:
     """The one WebSocket; requests are asked one after another."""
 
@@ -138,7 +148,7 @@ class Session:
         self._session: int | None = None
 
     async def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Send a request and wait for its last answer. Raises RuntimeError with the error of Janus."""
+        """Send a request and wait for its last answer. Raises RefusedError with the error of Janus."""
         transaction = str(next(self._numbers))
         message = request | {"transaction": transaction}
         if self._session is not None:
@@ -150,7 +160,7 @@ class Session:
                 continue
             data = answer.get("plugindata", {}).get("data", {})
             if answer["janus"] == "error" or "error" in data:
-                raise RuntimeError(f"Janus: {answer}")
+                raise RefusedError(data.get("error_code", 0), f"Janus: {answer}")
             return answer
 
     async def begin(self) -> None:
@@ -183,10 +193,21 @@ class Lesson:
         number, local = await load.open(ADDRESS)
         handle = await self._session.attach()
         join = {"request": "join", "room": _ROOM, "ptype": "subscriber", "streams": [{"feed": self._feed}]}
-        offered = (await self._session.message(handle, join))["jsep"]["sdp"]
+        offered = (await self._subscribe(handle, join))["jsep"]["sdp"]
         jsep = {"type": "answer", "sdp": descriptions.answer(local, offered), "trickle": False}
         await self._session.message(handle, {"request": "start"}, jsep)
         await load.connect(number, local, offered)
+
+    async def _subscribe(self, handle: int, join: dict[str, Any]) -> dict[str, Any]:
+        """Janus knows a publisher as a feed only some time after the publisher has its keys."""
+        for _ in range(int(_FEED_S / 0.05)):
+            try:
+                return await self._session.message(handle, join)
+            except RefusedError as refused:
+                if refused.code != _NO_SUCH_FEED:
+                    raise
+            await asyncio.sleep(0.05)
+        return await self._session.message(handle, join)
 
 
 @asynccontextmanager

@@ -118,8 +118,9 @@ async def lines_of(process: Process) -> AsyncIterator[str]:
 async def stop_process(process: Process, how: signal.Signals = signal.SIGINT) -> int:
     """Send ``how`` and give the exit code; raises AssertionError where it takes too long (and kills it)."""
     if process.returncode is None:
+        # Not process.send_signal: it looks for an exit code first, and so takes it from asyncio.
         with suppress(ProcessLookupError):
-            process.send_signal(how)
+            os.kill(process.pid, how)
     try:
         async with asyncio.timeout(STOP_S):
             # communicate reads what is left in the pipe, which would else stay open.

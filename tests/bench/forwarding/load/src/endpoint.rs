@@ -149,7 +149,11 @@ impl Endpoint {
                         outcome = self.datagram(datagram, arrival_ns, identity).map(|now| connected |= now);
                     }
                 })
-                .map_err(|error| error.to_string())?;
+                .or_else(|error| match error.kind() {
+                    // As in `send`: who is gone shows in the counts.
+                    io::ErrorKind::ConnectionRefused => Ok(false),
+                    _ => Err(error.to_string()),
+                })?;
             outcome?;
             if !more {
                 return Ok(connected);

@@ -84,7 +84,8 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// `transport`: id of the transport sequence number extension. `repairs`: payload types of RFC 4588.
+    /// `transport`: id of the transport sequence number extension; without one the receiver counts what comes and
+    /// reports that, so that every server gets as much feedback. `repairs`: payload types of RFC 4588.
     pub fn new(transport: Option<u8>, repairs: Vec<u8>) -> Self {
         Self {
             transport,
@@ -117,13 +118,16 @@ impl Receiver {
             self.counts.forged += 1;
             return;
         };
-        let number = self.transport.and_then(|id| extension(packet, &header, id));
+        let number = match self.transport {
+            Some(id) => extension(packet, &header, id).map(u16::from_be_bytes),
+            None => Some(self.highest_transport.map_or(0, |highest| (highest + 1) as u16)),
+        };
         let Some((index, payload)) = srtp.unprotect(packet, header.octets) else {
             self.counts.forged += 1;
             return;
         };
         if let Some(number) = number {
-            self.transport_number(u16::from_be_bytes(number), arrival_ns);
+            self.transport_number(number, arrival_ns);
         }
         let repaired = self.repairs.contains(&header.payload_type);
         let stream =
@@ -187,7 +191,7 @@ impl Receiver {
         (!blocks.is_empty()).then(|| feedback::receiver_report(OURS, &blocks))
     }
 
-    /// Transport feedback for what came since the last one; None where the extension is not in use.
+    /// Transport feedback for what came since the last one; None where nothing did.
     pub fn transport_feedback(&mut self) -> Option<Vec<u8>> {
         let mut arrived = std::mem::take(&mut self.arrived);
         arrived.sort_unstable_by_key(|&(number, _)| number);
