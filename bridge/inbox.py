@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bridge.errors import ErrorCode, RefusedError
 from bridge.lessons import Lesson
-from bridge.ports import MediaEvent, Outbox, RecordingFailed, SourceLive
+from bridge.ports import CodecChanged, MediaEvent, Outbox, RecordingFailed, SourceLive
 from bridge.values import ConnectionId, EndpointId, Offer, Pass, SourceKind
 
 INBOX_LIMIT = 1024
@@ -112,7 +112,9 @@ class MediaHappened:
     @property
     def endpoint(self) -> EndpointId:
         event = self.event
-        return event.source.endpoint if isinstance(event, SourceLive | RecordingFailed) else event.endpoint
+        if isinstance(event, SourceLive | RecordingFailed | CodecChanged):
+            return event.source.endpoint
+        return event.endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,8 @@ class Inbox:
     When INBOX_LIMIT messages wait, requests are refused (``server-full``, counted in ``refused``) and a
     source's coming alive is dropped (counted in ``dropped``: nothing leans on it). The rest is always taken:
     an endpoint sends each of its departures once and asks for one snapshot at a time, its media falls quiet
-    once in some seconds at most, and a lesson has few states, so that the number of endpoints bounds it.
+    once in some seconds at most, codecs change when somebody comes or goes, and a lesson has few states, so
+    that the number of endpoints bounds it.
     """
 
     def __init__(self, limit: int = INBOX_LIMIT) -> None:

@@ -3,8 +3,8 @@
     SdpMedia --choose--> (Chosen, ...): CodecPlan for the engine, SdpCodec lines for the answer
 
 The server transcodes nothing, so what comes in as one codec goes out as that codec: a source is taken in one
-codec, a slot in every codec that a source may have. Redundant audio (RFC 2198) is between the server and one
-receiver: slots have it, microphones send Opus alone.
+codec (one that changes: in all, one at a time), a slot in every codec that a source may have. Redundant audio
+(RFC 2198) is between the server and one receiver: slots have it, microphones send Opus alone.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from media.plan import CodecName, CodecPlan
 # By media, the preferred one first: how surely a receiver has it. VP8 is in every browser, H.264 is all that
 # some encoders have, VP9 and AV1 are missing from devices.
 _KNOWN: dict[str, tuple[CodecName, ...]] = {"video": ("vp8", "h264", "vp9", "av1"), "audio": ("opus",)}
+# Of a source that can change: what makes sharp text of few bits, where all who are there can show it.
+_SHARP: tuple[CodecName, ...] = ("vp9", "av1", "vp8", "h264")
 _CLOCK: dict[CodecName, tuple[int, int | None]] = {
     "vp8": (90000, None),
     "h264": (90000, None),
@@ -59,18 +61,21 @@ class Chosen:
     red_payload_type: int | None = None
 
 
-def choose(line: sdp.SdpMedia, *, sending: bool, pauses: bool = False) -> tuple[Chosen, ...]:
+def choose(
+    line: sdp.SdpMedia, *, sending: bool, pauses: bool = False, changes: bool = False
+) -> tuple[Chosen, ...]:
     """What we take of an m-line's codecs, the preferred first, each name once; empty where there is none.
 
     ``sending``: it is a slot, in which we send. Otherwise it is a source, of which one codec is taken.
     ``pauses``: a source of speech, which may send next to nothing while it is silent (DTX, RFC 7587).
+    ``changes``: a source whose client sends it as another codec when told to, so that all are taken.
     """
     found = []
-    for name in _KNOWN.get(line.kind, ()):
+    for name in _SHARP if changes and line.kind == "video" else _KNOWN.get(line.kind, ()):
         codec = _best(line, name, sending=sending)
         if codec is not None:
             found.append(_chosen(line, name, codec, sending=sending, pauses=pauses))
-    return tuple(found if sending else found[:1])
+    return tuple(found if sending or changes else found[:1])
 
 
 def is_constrained_baseline(profile_level_id: str) -> bool:

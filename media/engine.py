@@ -261,9 +261,14 @@ class PacketEngine:
             rid_extension=plan.extensions.rid,
             repaired_rid_extension=plan.extensions.repaired_rid,
             level_extension=plan.extensions.level,
-            dependency_extension=plan.extensions.dependency,
+            # Other codecs may bring one too, whose numbers would not be those that the engine continues.
+            dependency_extension=plan.extensions.dependency if plan.codec.name == "av1" else None,
         )
         return source
+
+    def unpublish(self, peer: int, source: int) -> None:
+        """Take nothing of the source any more; who plays it has an empty place, its recording ends."""
+        self._command(self._running().unpublish, peer, source)
 
     def add_slot(self, peer: int, plan: SlotPlan) -> None:
         """Create a slot of the peer, both halves of it."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from bridge.ports import MediaRefusedError
-from bridge.values import Grant, LayerLevel, Offer, SourceKind
+from bridge.values import Grant, LayerLevel, Offer, OfferedSource, SourceKind
 from media import sdp
 from media.codecs import Chosen, choose
 from media.plan import (
@@ -120,7 +120,7 @@ def negotiate(offer: Offer, grant: Grant, local: LocalParameters) -> Negotiated:
 
     lines = {line.mid: line for line in session.media if line.mid is not None}
     bundle = _check_bundle(offer, session, lines)
-    sources = tuple(_source(source.kind, _claimed(lines, source.mid)) for source in offer.sources)
+    sources = tuple(_source(source, _claimed(lines, source.mid)) for source in offer.sources)
     taken = [ssrc for line in session.media for ssrc in {*line.ssrcs, *line.repairs, *line.repairs.values()}]
     if len(set(taken)) != len(taken):
         _invalid("an SSRC on two m-lines")
@@ -134,7 +134,7 @@ def negotiate(offer: Offer, grant: Grant, local: LocalParameters) -> Negotiated:
         for slot in sorted(offer.slots, key=lambda slot: slot.index)
     )
 
-    answers = _answers(session, bundle, sources, slots)
+    answers = _answers(session, bundle, offer.sources, slots)
     _check_bundled_numbers(answers)
     accepted = {answer.offered.mid for answer in answers if answer.codecs}
     answered_bundle = tuple(mid for mid in bundle if mid in accepted)
@@ -260,20 +260,22 @@ def transport(tagged: sdp.SdpMedia, session: sdp.SdpSession) -> RemoteTransport:
     return RemoteTransport(tagged.ice_ufrag, tagged.ice_pwd, tagged.fingerprints)
 
 
-def _source(kind: SourceKind, line: sdp.SdpMedia) -> SourcePlan:
+def _source(source: OfferedSource, line: sdp.SdpMedia) -> SourcePlan:
+    kind = source.kind
     media: Media = "video" if kind.is_picture else "audio"
     if line.kind != media or line.direction not in {"sendonly", "sendrecv"}:
         _invalid(f"source {kind.value}: its m-line does not send {media}")
-    found = _chosen(line, kind)
-    codec = found[0].plan
+    found = _chosen(line, source)
+    codecs = tuple(chosen.plan for chosen in found)
     plan, _ = _extensions(line, found, sending=False)
     ssrc = line.ssrcs[0] if line.ssrcs else None
     if ssrc is None and plan.mid is None:
         _unsupported(f"source {kind.value}: neither an SSRC nor the mid extension tells its packets")
-    repaired_by = None if ssrc is None or codec.rtx_payload_type is None else line.repairs.get(ssrc)
+    repaired = any(codec.rtx_payload_type is not None for codec in codecs)
+    repaired_by = line.repairs.get(ssrc) if repaired and ssrc is not None else None
     # The answer leaves simulcast out, so the client sends one encoding, whatever rid it may write.
     layers = (LayerPlan(LayerLevel.HIGH, rid=None, ssrc=ssrc, rtx_ssrc=repaired_by),)
-    return SourcePlan(kind, line.mid or "", codec, layers, plan)
+    return SourcePlan(kind, line.mid or "", codecs, layers, plan)
 
 
 def _half(media: Media, line: sdp.SdpMedia, ssrcs: Iterator[int]) -> SlotHalfPlan:
@@ -293,10 +295,14 @@ def _half(media: Media, line: sdp.SdpMedia, ssrcs: Iterator[int]) -> SlotHalfPla
     )
 
 
-def _chosen(line: sdp.SdpMedia, kind: SourceKind | None) -> tuple[Chosen, ...]:
-    """The codecs of a source of this kind, or of a slot's half."""
-    # Of a screen's own sound nothing is left out: music has pauses that are none.
-    found = choose(line, sending=kind is None, pauses=kind is SourceKind.MIC)
+def _chosen(line: sdp.SdpMedia, source: OfferedSource | None) -> tuple[Chosen, ...]:
+    """The codecs of a source, or of a slot's half."""
+    if source is None:
+        found = choose(line, sending=True)
+    else:
+        # Of a screen's own sound nothing is left out: music has pauses that are none.
+        pauses = source.kind is SourceKind.MIC
+        found = choose(line, sending=False, pauses=pauses, changes=source.changes_codec)
     if not found:
         wanted = "VP8, constrained baseline H.264, VP9 and AV1" if line.kind == "video" else "Opus"
         _unsupported(f"m-line {line.mid} is without {wanted}")
@@ -350,11 +356,11 @@ def _fresh_ssrcs(base: int, taken: set[int]) -> Iterator[int]:
 def _answers(
     session: sdp.SdpSession,
     bundle: tuple[str, ...],
-    sources: tuple[SourcePlan, ...],
+    sources: tuple[OfferedSource, ...],
     slots: tuple[SlotPlan, ...],
 ) -> tuple[sdp.AnswerMedia, ...]:
     """One answer for each m-line, in the offer's order (RFC 3264 section 6)."""
-    receiving = {source.mid: source.kind for source in sources}
+    receiving = {source.mid: source for source in sources}
     sending = {
         half.mid: sdp.AnswerStream(
             half.ssrc,

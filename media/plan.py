@@ -68,9 +68,15 @@ class SourcePlan:
 
     kind: SourceKind
     mid: str
-    codec: CodecPlan
+    codecs: tuple[CodecPlan, ...]
+    """The one it is sent as, then those that its client can change to, by preference; never empty."""
     layers: tuple[LayerPlan, ...]
     extensions: ExtensionPlan
+
+    @property
+    def codec(self) -> CodecPlan:
+        """The one it is sent as."""
+        return self.codecs[0]
 
 
 @dataclass(frozen=True, slots=True)
