@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 from playwright.async_api import Browser
 
 from bridge.ports import MediaConnected, MediaEvent, MediaLost, SourceLive
 from bridge.values import EndpointId, LessonId, Role, SlotCounts, SourceKind, SourceRef
+from media.recording.remux import remux
 from media.service import LessonMedia, MediaService
 from tests.e2e.kit.browser import READ_WIDTH, shown_from
 from tests.e2e.kit.own_devices import own_devices
@@ -79,11 +82,18 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture
-async def service() -> AsyncIterator[MediaService]:
-    media = MediaService(["127.0.0.1:0"])
+async def service(tmp_path: Path) -> AsyncIterator[MediaService]:
+    media = MediaService(["127.0.0.1:0"], recordings=tmp_path)
     await media.start()
     yield media
     await media.stop()
+
+
+def _recorded_codes(path: Path, stream: int) -> list[Code]:
+    """Of every picture of a recording that can be read, in order; each must be decodable."""
+    with av.open(str(path)) as container:
+        pictures = (frame.to_ndarray(format="gray") for frame in container.decode(video=stream))
+        return [code for picture in pictures if (code := read_code(picture.astype(np.uint8)))]
 
 
 async def publish(
@@ -93,17 +103,24 @@ async def publish(
     await page.evaluate(own_devices(source, FRAMES_PER_SECOND))
     only = (f"video/{codec}", "video/rtx", "audio/opus")
     recipe = Recipe(
-        endpoint, Role.HOME, (SourceKind.CAMERA,), SlotCounts(0, 0), simulcast=False, mode="L1T3", codecs=only
+        endpoint,
+        Role.KIOSK,
+        (SourceKind.CAMERA,),
+        SlotCounts(0, 0),
+        simulcast=False,
+        mode="L1T3",
+        codecs=only,
     )
     await LivePage(page, lesson, endpoint).join(recipe)
 
 
 @pytest.mark.parametrize("codec", ["VP8", "H264", "VP9", "AV1"])
 async def test_a_codec_plays_switches_and_gives_up_levels(
-    browser: Browser, service: MediaService, codec: str
+    browser: Browser, service: MediaService, codec: str, tmp_path: Path
 ) -> None:
+    """And what was recorded of it meanwhile plays."""
     events: list[MediaEvent] = []
-    lesson = service.open(LESSON, events.append)
+    lesson = service.open(LESSON, events.append, record=True)
     await publish(browser, lesson, ONE, 0, codec)
     await publish(browser, lesson, OTHER, 1, codec)
     viewer = LivePage(await new_page(browser), lesson, VIEWER)
@@ -142,3 +159,14 @@ async def test_a_codec_plays_switches_and_gives_up_levels(
     requested = (await service.statistics())["lessons"][LESSON][ONE]["counters"]["key_frame_requests_sent"]
     assert requested >= 2, "a picture begins with a key frame that was asked for"
     assert not any(isinstance(event, MediaLost) for event in events)
+
+    lesson.close()
+    await service.sync_recordings()
+    report = await asyncio.to_thread(remux, tmp_path / LESSON, tmp_path / "lesson.mkv")
+    assert report.streams == 2
+    for stream in range(2):
+        recorded = await asyncio.to_thread(_recorded_codes, tmp_path / "lesson.mkv", stream)
+        frames = [code.frame for code in recorded]
+        assert len({code.source for code in recorded}) == 1
+        assert frames == sorted(frames)
+        assert len(frames) > 0.95 * (frames[-1] - frames[0]) > 100, "it has all levels, whatever was played"
