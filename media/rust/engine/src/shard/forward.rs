@@ -191,7 +191,7 @@ impl Shard {
         now: Micros,
         out: &mut Output,
     ) {
-        let Arrival { index, payload, is_repair } = arrival;
+        let Arrival { index, payload, way } = arrival;
         let place = usize::from(stream.layer);
         let source = &mut self.sources[stream.source];
         if payload.is_empty() {
@@ -215,7 +215,7 @@ impl Shard {
             return;
         };
         let level = value_of(source.spec.level_extension).and_then(|value| value.first().copied());
-        if let (Some(octet), false) = (level, is_repair) {
+        if let (Some(octet), Way::Itself) = (level, way) {
             source.loudness.on_level(octet, now);
         }
         let is_picture = source.spec.media == Media::Video;
