@@ -178,23 +178,33 @@ impl UdpSocket {
         let mut addresses = [address::empty(); BATCH];
         let mut controls: [Control; BATCH] = [[0; CONTROL_WORDS]; BATCH];
         let mut headers = [const { empty_header() }; BATCH];
-        let datagrams = runs.iter().flat_map(|run| &order[run.places.clone()]);
-        // The kernel only reads what it sends.
-        let mut slices: Vec<libc::iovec> = datagrams
-            .map(|&index| out.octets(&out.datagrams[index]))
-            .map(|octets| libc::iovec { iov_base: octets.as_ptr().cast_mut().cast(), iov_len: octets.len() })
-            .collect();
-        let mut at_slice = 0;
+        // Runs as ranges of the arena: what lies together there is one slice, as a layer's packets for a receiver do.
+        let mut slices: Vec<libc::iovec> = Vec::with_capacity(runs.iter().map(|run| run.places.len()).sum());
         for (at, run) in runs.iter().enumerate() {
+            let first = slices.len();
+            let mut end = None;
+            for &index in &order[run.places.clone()] {
+                let datagram = &out.datagrams[index];
+                let len = out.octets(datagram).len();
+                match slices.last_mut() {
+                    Some(slice) if end == Some(datagram.start) => slice.iov_len += len,
+                    // The kernel only reads what it sends.
+                    _ => slices.push(libc::iovec {
+                        iov_base: out.arena.as_ptr().wrapping_add(datagram.start).cast_mut().cast(),
+                        iov_len: len,
+                    }),
+                }
+                end = Some(datagram.end);
+            }
             let path = out.datagrams[order[run.places.start]].path;
             let (raw, len) = address::to_raw(path.remote);
             addresses[at] = raw;
             let header = &mut headers[at].msg_hdr;
             header.msg_name = (&raw mut addresses[at]).cast();
             header.msg_namelen = len;
-            header.msg_iov = &raw mut slices[at_slice];
-            header.msg_iovlen = run.places.len() as _;
-            at_slice += run.places.len();
+            // The slices have room for all and don't move any more.
+            header.msg_iov = slices.as_mut_ptr().wrapping_add(first);
+            header.msg_iovlen = (slices.len() - first) as _;
             header.msg_control = controls[at].as_mut_ptr().cast();
             header.msg_controllen = size_of::<Control>() as _;
             let segment = (run.places.len() > 1).then_some(run.segment as u16);

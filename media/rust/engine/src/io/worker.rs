@@ -50,6 +50,16 @@ pub struct Worker {
     pub(super) out: Output,
 }
 
+/// What ended a wait.
+#[derive(Default)]
+struct Woken {
+    /// The bell of the inbox.
+    rung: bool,
+    /// UDP sockets that have something to read, or an error to tell.
+    sockets: Vec<usize>,
+    connections: Ready,
+}
+
 impl Worker {
     /// Run until the engine stops. A panic is told as an event and ends the thread; it crosses no boundary.
     pub fn run(mut self) {
@@ -71,16 +81,18 @@ impl Worker {
     }
 
     fn turn(&mut self) {
-        let ready = self.wait();
+        let woken = self.wait();
         let now = self.clock.now();
-        self.shared.inboxes[self.number].bell.hush();
+        if woken.rung {
+            self.shared.inboxes[self.number].bell.hush();
+        }
         for command in self.shared.inboxes[self.number].take() {
             self.shard.handle_command(command, now, &mut self.out);
         }
         for _ in 0..BATCH * BATCHES_PER_TURN {
             match self.handovers.try_recv() {
                 Ok(Handover::Datagram { mut data, path }) => {
-                    self.shard.handle_datagram(&mut data, path, now, &mut self.out);
+                    self.shard.take_datagram(&mut data, path, now, &mut self.out);
                 }
                 Ok(Handover::Connection { connection, mut check }) => {
                     self.with_connections(now, |connections, turn| {
@@ -90,10 +102,11 @@ impl Worker {
                 Err(_) => break,
             }
         }
-        for at in 0..self.sockets.len() {
+        for &at in &woken.sockets {
             self.read(at, now);
         }
-        self.with_connections(now, |connections, turn| connections.turn(&ready, turn));
+        self.with_connections(now, |connections, turn| connections.turn(&woken.connections, turn));
+        self.shard.forward_taken(now, &mut self.out);
         self.shard.handle_time(now, &mut self.out);
         self.record(now);
         self.flush(now);
@@ -110,7 +123,7 @@ impl Worker {
         act(&mut self.connections, &mut turn);
     }
 
-    fn wait(&self) -> Ready {
+    fn wait(&self) -> Woken {
         let due =
             self.connections.next_time().map_or(self.shard.next_time(), |at| at.min(self.shard.next_time()));
         let wait_us = due.since(self.clock.now()).max(0);
@@ -125,8 +138,12 @@ impl Worker {
         self.connections.watch(&mut fds);
         // An interrupted wait is a short one.
         match poll(&mut fds, Some(&timeout)) {
-            Ok(count) if count > 0 => self.connections.ready(&fds[first..]),
-            _ => Ready::default(),
+            Ok(count) if count > 0 => Woken {
+                rung: !fds[0].revents().is_empty(),
+                sockets: (0..first - 1).filter(|at| !fds[at + 1].revents().is_empty()).collect(),
+                connections: self.connections.ready(&fds[first..]),
+            },
+            _ => Woken::default(),
         }
     }
 
@@ -151,7 +168,7 @@ impl Worker {
                     hand_over(&self.shared, owner, data, path);
                     continue;
                 }
-                self.shard.handle_datagram(data, path, now, &mut self.out);
+                self.shard.take_datagram(data, path, now, &mut self.out);
             }
             if received < BATCH {
                 return;
