@@ -16,7 +16,7 @@ SOURCE_HASH: str
 """Hash of the Rust sources that this extension was built from."""
 
 class EngineError(Exception):
-    """The engine can't start, is closed, or its bounded command queue is full."""
+    """The engine can't start, is closed, its bounded command queue is full, or the call met a fault of it."""
 
 @final
 class Engine:
@@ -266,7 +266,8 @@ class Event:
 
     @final
     class ShardFailed(Event):
-        """A shard's thread ended by a panic; the engine must be closed."""
+        """A shard panicked, ``text`` says why and where. All its peers, sources and slots are gone, without a
+        word of each; after half a second it goes on, empty, and peers may be added again. Never dropped."""
 
         __match_args__: tuple[Literal["shard"], Literal["text"]] = ...
         @property
@@ -274,6 +275,16 @@ class Event:
         @property
         def text(self) -> str: ...
         def __new__(cls, shard: int, text: str) -> Self: ...
+
+    @final
+    class WriterFailed(Event):
+        """The writer of recordings panicked. Each recording under way ends with RecordingFailed; after half a
+        second the writer goes on with new ones. Never dropped."""
+
+        __match_args__: tuple[Literal["text"]] = ...
+        @property
+        def text(self) -> str: ...
+        def __new__(cls, text: str) -> Self: ...
 
     @final
     class Stats(Event):

@@ -79,6 +79,9 @@ class EngineCounters:
 
     events_dropped: int = 0
     shards_failed: int = 0
+    """How often: a shard begins anew after it."""
+    writers_failed: int = 0
+    """How often the writer of recordings did; it begins anew too."""
     commands_failed: int = 0
     events_without_peer: int = 0
     """Of peers removed a moment ago: what was under way when they went."""
@@ -100,8 +103,8 @@ class _StatsRequest:
 class PacketEngine:
     """Owns the native engine and hands its events out. Who closes: whoever called ``start`` calls ``stop``.
 
-    ``bind``: "ADDR:PORT" to hear UDP and TCP on. ``on_shard_failed`` is called when a shard's thread has
-    ended by a fault: nothing works in that shard any more.
+    ``bind``: "ADDR:PORT" to hear UDP and TCP on. ``on_shard_failed`` is called when a shard has failed by a
+    fault: its peers, sources and slots are gone, and it begins anew, empty.
     """
 
     def __init__(
@@ -143,6 +146,7 @@ class PacketEngine:
             _engine.Event.RecordingsSynced: self._synced,
             _engine.Event.CommandFailed: self._command_failed,
             _engine.Event.ShardFailed: self._shard_failed,
+            _engine.Event.WriterFailed: self._writer_failed,
             _engine.Event.Stats: self._stats_came,
             _engine.Event.EventsDropped: self._events_dropped,
         }
@@ -370,6 +374,10 @@ class PacketEngine:
         self.counters.shards_failed += 1
         logger.critical("shard %d of the packet engine failed: %s", event.shard, event.text)
         self._on_shard_failed(event.shard)
+
+    def _writer_failed(self, event: _engine.Event.WriterFailed) -> None:
+        self.counters.writers_failed += 1
+        logger.critical("the writer of recordings failed: %s", event.text)
 
     def _events_dropped(self, event: _engine.Event.EventsDropped) -> None:
         self.counters.events_dropped += event.count

@@ -158,8 +158,8 @@ class MediaService:
             {
               "shards": [{"shard": 0, "peers": 2, "counters": {"datagrams": 812, "forwarded": 400, ...}}],
               "io": {"sent": 530, "send_buffer_full": 0, ...},
-              "troubles": {"events_dropped": 0, "shards_failed": 0, "commands_failed": 0,
-                           "events_without_peer": 0},
+              "troubles": {"events_dropped": 0, "shards_failed": 0, "writers_failed": 0,
+                           "commands_failed": 0, "events_without_peer": 0},
               "lessons": {
                 "LESSON": {
                   "ENDPOINT": {

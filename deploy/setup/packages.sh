@@ -15,6 +15,19 @@ command -v firefox-esr >/dev/null 2>&1 || packages+=(firefox-esr)
 # (Debian keeps ip where only root looks.)
 command -v ip >/dev/null 2>&1 || [ -x /usr/sbin/ip ] || packages+=(iproute2)
 command -v turnserver >/dev/null 2>&1 || packages+=(coturn)
+# An encoder and a player by WHIP and WHEP that others wrote (tests/whip): webrtcbin, from the system's Python.
+webrtcbin='
+import gi
+gi.require_version("GstWebRTC", "1.0")
+from gi.repository import Gst, GstWebRTC
+Gst.init(None)
+for name in ("webrtcbin", "nicesrc", "y4mdec", "vp8enc", "opusenc"):
+    assert Gst.ElementFactory.find(name), name
+'
+/usr/bin/python3 -c "$webrtcbin" >/dev/null 2>&1 || packages+=(
+    python3-gi gir1.2-gst-plugins-bad-1.0 gstreamer1.0-nice
+    gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
+)
 
 ((${#packages[@]})) || exit 0
 

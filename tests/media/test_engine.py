@@ -293,10 +293,13 @@ async def test_troubles_are_logged_and_counted(
         made(_engine.Event.EventsDropped, shard=1, count=5),
         made(_engine.Event.EventsDropped, shard=1, count=2),
         made(_engine.Event.ShardFailed, shard=2, text="index out of bounds"),
+        made(_engine.Event.WriterFailed, text="no such file (files.rs:1)"),
     )
     await _settle()
-    assert (packet_engine.counters.events_dropped, packet_engine.counters.shards_failed) == (7, 1)
+    counters = packet_engine.counters
+    assert (counters.events_dropped, counters.shards_failed, counters.writers_failed) == (7, 1, 1)
     assert failed == [2]
+    assert "no such file (files.rs:1)" in caplog.text
     assert "dropped 5 events" in caplog.text
     assert "index out of bounds" in caplog.text
 

@@ -18,6 +18,7 @@ pub enum Event {
     RecordingsSynced { ticket: u64, shard: usize },
     CommandFailed { peer: u64, code: String },
     ShardFailed { shard: usize, text: String },
+    WriterFailed { text: String },
     Stats { ticket: u64, shard: usize, json: String },
     EventsDropped { shard: usize, count: u64 },
 }
@@ -42,6 +43,7 @@ impl From<CoreEvent> for Event {
                 Self::CommandFailed { peer, code: error.code().to_owned() }
             }
             CoreEvent::ShardFailed { shard, text } => Self::ShardFailed { shard, text },
+            CoreEvent::WriterFailed { text } => Self::WriterFailed { text },
             CoreEvent::Stats { ticket, shard, json } => Self::Stats { ticket, shard, json },
             CoreEvent::EventsDropped { shard, count } => Self::EventsDropped { shard, count },
         }

@@ -131,7 +131,7 @@ async def _listening(port: int, log: Path) -> None:
     raise AssertionError(f"Janus did not start:\n{said[-4000:]}")
 
 
-class Refused(RuntimeError):
+class RefusedError(RuntimeError):
     """An error that Janus answered, with its code."""
 
     def __init__(self, code: int, text: str) -> None:
@@ -148,7 +148,7 @@ class Session:
         self._session: int | None = None
 
     async def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Send a request and wait for its last answer. Raises Refused with the error of Janus."""
+        """Send a request and wait for its last answer. Raises RefusedError with the error of Janus."""
         transaction = str(next(self._numbers))
         message = request | {"transaction": transaction}
         if self._session is not None:
@@ -160,7 +160,7 @@ class Session:
                 continue
             data = answer.get("plugindata", {}).get("data", {})
             if answer["janus"] == "error" or "error" in data:
-                raise Refused(data.get("error_code", 0), f"Janus: {answer}")
+                raise RefusedError(data.get("error_code", 0), f"Janus: {answer}")
             return answer
 
     async def begin(self) -> None:
@@ -203,7 +203,7 @@ class Lesson:
         for _ in range(int(_FEED_S / 0.05)):
             try:
                 return await self._session.message(handle, join)
-            except Refused as refused:
+            except RefusedError as refused:
                 if refused.code != _NO_SUCH_FEED:
                     raise
             await asyncio.sleep(0.05)

@@ -213,6 +213,9 @@ pub enum Command {
     RemovePeer(PeerId),
     /// Answered by [`crate::event::Event::Stats`].
     RequestStats(u64),
+    /// A fault, for tests: the shard panics.
+    #[cfg(test)]
+    Panic,
 }
 
 impl Command {
@@ -230,6 +233,8 @@ impl Command {
                 Some(*peer)
             }
             Self::RequestStats(_) | Self::SyncRecordings(_) => None,
+            #[cfg(test)]
+            Self::Panic => None,
         }
     }
 }

@@ -89,11 +89,16 @@ pub enum Event {
         /// Why.
         error: CommandError,
     },
-    /// A shard's thread ended by a panic.
+    /// A shard panicked. All its peers, sources and slots are gone; after a moment it goes on, empty.
     ShardFailed {
         /// Which.
         shard: usize,
-        /// What it said.
+        /// What it said, and where.
+        text: String,
+    },
+    /// The writer of recordings panicked. What was recorded ends with RecordingFailed; after a moment it goes on.
+    WriterFailed {
+        /// What it said, and where.
         text: String,
     },
     /// The answer to a request for statistics.

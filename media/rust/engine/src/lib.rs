@@ -16,9 +16,14 @@
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
+// Unit tests share the far end of a peer with the tests beside the crate.
+#[cfg(test)]
+extern crate self as luokkasilta_engine;
+
 pub mod capture;
 pub mod command;
 pub mod event;
+pub mod fault;
 pub mod ice;
 pub mod io;
 pub mod keyframes;

@@ -94,8 +94,12 @@ proptest! {
         ..Config::default()
     })]
     #[test]
-    fn one_continuous_stream(steps in prop::collection::vec(step(), 1..150), start in 65_400_u64..65_536) {
-        let mut bench = Bench::default();
+    fn one_continuous_stream(
+        steps in prop::collection::vec(step(), 1..150),
+        start in 65_400_u64..65_536,
+        gathers in any::<bool>(),
+    ) {
+        let mut bench = Bench { gathers, ..Bench::default() };
         let mut publishers: Vec<Publisher> = (0..3_u64)
             .map(|n| {
                 let remote = Remote::join(&mut bench, n + 1);

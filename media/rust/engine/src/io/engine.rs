@@ -12,6 +12,7 @@ use super::socket::UdpSocket;
 use super::worker::{Handover, Worker};
 use crate::command::Command;
 use crate::event::Event;
+use crate::fault::contain;
 use crate::output::Output;
 use crate::shard::Shard;
 use crate::time::Clock;
@@ -140,6 +141,7 @@ impl Engine {
                 sockets: sockets.udp,
                 connections: Connections::new(sockets.tcp, Arc::clone(&admission)),
                 handovers,
+                commands: VecDeque::new(),
                 shared: Arc::clone(&shared),
                 clock,
                 out: Output::default(),
@@ -250,7 +252,7 @@ impl Engine {
         }
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
-            // A worker catches its own panics.
+            // Every thread catches its own panics.
             let _ = thread.join();
         }
         // Last, because what the workers recorded up to their end is to be written too.
@@ -264,6 +266,10 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        self.close();
+        // Whoever drops it may be in no state for a panic.
+        let _ = contain(|| self.close());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,18 +7,24 @@ use super::counters::count;
 use super::directory::Directory;
 use super::engine::Shared;
 use super::socket::{BATCH, UdpSocket};
+use crate::command::Command;
 use crate::event::Event;
+use crate::fault::contain;
 use crate::output::{Output, Path};
 use crate::shard::Shard;
 use crate::time::{Clock, Micros};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TrySendError};
+use std::thread;
+use std::time::Duration;
 
 /// Batches read before what they brought is sent: bounds the output of one turn.
 const BATCHES_PER_TURN: usize = 4;
+/// After a panic a thread rests this long, so that one that comes again and again fills neither logs nor the processor.
+pub(super) const REST: Duration = Duration::from_millis(500);
 
 /// What another worker received and this one's shard owns.
 pub enum Handover {
@@ -45,6 +51,8 @@ pub struct Worker {
     pub(super) sockets: Vec<UdpSocket>,
     pub(super) connections: Connections,
     pub(super) handovers: Receiver<Handover>,
+    /// Taken from the inbox and not carried out yet.
+    pub(super) commands: VecDeque<Command>,
     pub(super) shared: Arc<Shared>,
     pub(super) clock: Clock,
     pub(super) out: Output,
@@ -61,23 +69,36 @@ struct Woken {
 }
 
 impl Worker {
-    /// Run until the engine stops. A panic is told as an event and ends the thread; it crosses no boundary.
+    /// Run until the engine stops. A panic is told as an event, and the worker goes on with an empty shard: the
+    /// endpoints join anew, and whatever it was that broke the old one has gone with it, or is told again.
     pub fn run(mut self) {
         let shared = Arc::clone(&self.shared);
-        let number = self.number;
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            while !shared.stopping.load(Ordering::Acquire) {
-                self.turn();
+        while !shared.stopping.load(Ordering::Acquire) {
+            let outcome = contain(|| {
+                while !shared.stopping.load(Ordering::Acquire) {
+                    self.turn();
+                }
+            });
+            if let Err(text) = outcome {
+                shared.events.fault(Event::ShardFailed { shard: self.number, text });
+                if let Err(text) = contain(|| self.begin_anew()) {
+                    shared.events.fault(Event::ShardFailed { shard: self.number, text });
+                }
+                thread::sleep(REST);
             }
-        }));
-        if let Err(panic) = outcome {
-            let text = panic
-                .downcast_ref::<String>()
-                .cloned()
-                .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-                .unwrap_or_else(|| "panic".to_owned());
-            shared.events.append(number, &mut vec![Event::ShardFailed { shard: number, text }]);
         }
+    }
+
+    /// What a panic may have left half done is thrown away, with all that belongs to it. Commands that wait stay:
+    /// those of peers that are gone are refused by name.
+    fn begin_anew(&mut self) {
+        let now = self.clock.now();
+        let _ = self.shared.recordings.append(self.number, &mut self.out.records, now, &mut self.out.events);
+        self.shard = self.shard.successor();
+        self.out = Output::default();
+        self.connections.close_all(&self.shared);
+        self.shared.recordings.end_of_shard(self.number);
+        self.shared.directory.forget_addresses(self.number);
     }
 
     fn turn(&mut self) {
@@ -86,7 +107,8 @@ impl Worker {
         if woken.rung {
             self.shared.inboxes[self.number].bell.hush();
         }
-        for command in self.shared.inboxes[self.number].take() {
+        self.commands.append(&mut self.shared.inboxes[self.number].take());
+        while let Some(command) = self.commands.pop_front() {
             self.shard.handle_command(command, now, &mut self.out);
         }
         for _ in 0..BATCH * BATCHES_PER_TURN {

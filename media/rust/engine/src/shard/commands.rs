@@ -35,6 +35,8 @@ impl Shard {
                 out.records.push(Record::Sync(ticket));
                 Ok(())
             }
+            #[cfg(test)]
+            Command::Panic => panic!("a fault of a shard"),
             Command::RemovePeer(peer) => self.remove_peer(peer, out),
             Command::RequestStats(ticket) => {
                 out.events.push(Event::Stats { ticket, shard: self.number, json: self.stats_json(now) });

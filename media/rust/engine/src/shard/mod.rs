@@ -83,6 +83,12 @@ impl Shard {
         }
     }
 
+    /// An empty shard in this one's place, after a panic. Recordings that it names are none that this one named.
+    #[must_use]
+    pub fn successor(&self) -> Self {
+        Self { recordings: self.recordings, ..Self::new(self.number, self.epoch) }
+    }
+
     fn key_of(&self, peer: PeerId) -> Result<usize, CommandError> {
         self.peer_keys.get(&peer).copied().ok_or(CommandError::UnknownPeer)
     }

@@ -34,7 +34,7 @@ pub struct Outbound {
     cipher: Box<dyn Cipher>,
     rtp: Streams,
     /// One counter for all SSRCs: whatever the SSRC is, the pair is new.
-    next_rtcp_index: u32,
+    pub(super) next_rtcp_index: u32,
 }
 
 impl Outbound {
