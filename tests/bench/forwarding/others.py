@@ -11,6 +11,8 @@ from tests.bench.forwarding.programs import Load, Program, processor_ns
 
 _IN_A_LESSON = 100
 _LESSONS = 2
+_AFTER_JOINS_S = 10.0
+"""What a thousand joins leave to be done is not silence."""
 
 
 async def silent(endpoints: int, seconds: float) -> float:
@@ -28,7 +30,7 @@ async def silent(endpoints: int, seconds: float) -> float:
             for _ in range(homes):
                 await lesson.receiver(load)
             left -= homes + 1
-        await asyncio.sleep(SETTLE_S)
+        await asyncio.sleep(_AFTER_JOINS_S)
         loop = asyncio.get_running_loop()
         before, start = processor_ns(server.pid), loop.time()
         await asyncio.sleep(seconds)

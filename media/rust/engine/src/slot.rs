@@ -293,7 +293,7 @@ impl Half {
                 }
             }
         }
-        out.finish(start, path);
+        out.finish_media(start, path, self.spec.media == Media::Video);
         self.counters.packets += 1;
         self.counters.octets += sent_len as u64;
         if begins {
@@ -359,7 +359,7 @@ impl Half {
             self.counters.refused += 1;
             return None;
         }
-        out.finish(start, path);
+        out.finish_media(start, path, true);
         Some(true)
     }
 
