@@ -10,7 +10,10 @@ from typing import Literal, Self, final
 
 from typing_extensions import disjoint_base
 
-__all__ = ["SOURCE_HASH", "Engine", "EngineError", "Event"]
+__all__ = ["BUILD_PROFILE", "SOURCE_HASH", "Engine", "EngineError", "Event"]
+
+BUILD_PROFILE: str
+"""Cargo's profile and the level of optimisation of this extension: "release, opt-level 3"."""
 
 SOURCE_HASH: str
 """Hash of the Rust sources that this extension was built from."""
