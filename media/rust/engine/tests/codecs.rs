@@ -8,7 +8,7 @@ use common::*;
 use luokkasilta_engine::command::Command;
 use luokkasilta_engine::types::{Codec, Media};
 use luokkasilta_engine::wire::dependency::{Dependency, Structure, renumber};
-use luokkasilta_engine::wire::{vp8, vp9};
+use luokkasilta_engine::wire::{rtcp, vp8, vp9};
 
 /// A packet that the school got, and the source's packet that it came of.
 #[derive(Debug)]
@@ -420,6 +420,42 @@ fn every_number_wraps() {
             let last = got.last().expect("packets");
             assert!(last.of > 40 && last.there.id.is_none_or(|id| id < 0x1000), "it did wrap");
             assert!(lesson.teachers[0].first + last.of as u64 > 65_536);
+        }
+    }
+}
+
+/// A receiver misses packets of each codec and asks again: what it gets is what left, number for number.
+#[test]
+fn a_retransmission_bears_the_numbers_that_the_packet_bore() {
+    for codec in CODECS {
+        let mut lesson = Lesson::new(vec![(codec, recorded(codec))]);
+        lesson.want(Some(1));
+        let got = lesson.play(0, |_, _| {});
+        // Of the last second; older ones are not worth it.
+        let mut missed: Vec<&Got> = got.iter().rev().step_by(2).take(4).collect();
+        missed.reverse();
+        let mut structure = lesson.structure.clone();
+        let mut compound = Vec::new();
+        rtcp::write_receiver_report(&mut compound, 1, &[]);
+        let lost: Vec<u16> = missed.iter().map(|it| it.sequence).collect();
+        rtcp::write_nack(&mut compound, 1, slot_ssrc(0, Media::Video), &lost);
+        lesson.school.send_rtcp(&mut lesson.bench, &compound);
+        let sent = lesson.bench.sent();
+        let again = lesson.school.receive(&sent).rtp;
+        assert!(again.len() == missed.len(), "{codec:?}");
+        for (it, (header, packet)) in missed.iter().zip(&again) {
+            assert_eq!(
+                (header.ssrc, header.payload_type),
+                (rtx_ssrc(0), streams::slot_payload_type(codec) - 20)
+            );
+            let payload = &packet[header.payload(packet).expect("a payload")];
+            assert_eq!(payload[..2], it.sequence.to_be_bytes());
+            assert_eq!(payload[2..], it.plain.payload, "{codec:?}");
+            assert_eq!((header.timestamp, header.marker), (it.plain.timestamp, it.plain.marker));
+            let dependency = header.extensions(packet).find(|(id, _)| *id == streams::DEPENDENCY_OUT);
+            assert_eq!(dependency.map(|(_, value)| value.to_vec()), it.plain.dependency);
+            let plain = Plain { payload: payload[2..].to_vec(), ..it.plain.clone() };
+            assert_eq!(numbers(codec, &plain, &mut structure), it.here);
         }
     }
 }
