@@ -263,6 +263,8 @@ pub enum CommandError {
     UnknownSlot,
     /// The name is taken.
     Duplicate,
+    /// The shard has as many peers as it takes.
+    Full,
     /// Keys were set before; setting them again could use an SRTP index twice.
     KeysAlreadySet,
     /// The keys do not fit the profile, or the profile is not supported.
@@ -284,6 +286,7 @@ impl CommandError {
             Self::UnknownSource => "unknown-source",
             Self::UnknownSlot => "unknown-slot",
             Self::Duplicate => "duplicate",
+            Self::Full => "full",
             Self::KeysAlreadySet => "keys-already-set",
             Self::BadKeys => "bad-keys",
             Self::Mismatch => "mismatch",

@@ -31,6 +31,8 @@ pub struct Incoming<'a> {
     pub payload: Range<usize>,
     /// Marker bit.
     pub marker: bool,
+    /// No packet after it has come yet.
+    pub is_newest: bool,
     /// Extended sequence number.
     pub index: u64,
     /// Unwrapped timestamp.
@@ -382,7 +384,12 @@ impl Half {
     }
 
     fn may_begin(&self, incoming: &Incoming<'_>) -> bool {
-        self.spec.media == Media::Audio || incoming.understood.begins_key_frame
+        match self.spec.media {
+            // A voice keeps the distance from the clock that it begins with until it pauses: a packet that comes late
+            // would have to be put after what was sent, and all that follows would be as late as it is.
+            Media::Audio => incoming.is_newest,
+            Media::Video => incoming.understood.begins_key_frame,
+        }
     }
 
     fn begin(&mut self, feed: Feed, index: u64) {

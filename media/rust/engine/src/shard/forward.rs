@@ -191,7 +191,7 @@ impl Shard {
         now: Micros,
         out: &mut Output,
     ) {
-        let Arrival { index, payload, .. } = arrival;
+        let Arrival { index, payload, way } = arrival;
         let place = usize::from(stream.layer);
         let source = &mut self.sources[stream.source];
         if payload.is_empty() {
@@ -215,6 +215,9 @@ impl Shard {
             return;
         };
         let level = value_of(source.spec.level_extension).and_then(|value| value.first().copied());
+        if let (Some(octet), Way::Itself) = (level, way) {
+            source.loudness.on_level(octet, now);
+        }
         let is_picture = source.spec.media == Media::Video;
         let layer = &mut source.layers[place];
         let ssrc = layer.ssrc.unwrap_or(header.ssrc);
@@ -230,6 +233,7 @@ impl Shard {
             packet,
             payload,
             marker: header.marker,
+            is_newest: layer.highest() == Some(index),
             index,
             timestamp,
             captured,
@@ -337,6 +341,7 @@ impl Shard {
                 packet: &packet.payload,
                 payload: 0..packet.payload.len(),
                 marker: packet.marker,
+                is_newest: packet.index == highest,
                 index: packet.index,
                 timestamp: packet.timestamp,
                 captured: packet.captured,

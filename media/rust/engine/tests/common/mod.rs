@@ -229,6 +229,14 @@ impl Remote {
         bench.datagram(&packet, self.path);
     }
 
+    /// Ask for packets of the stream `ssrc` again (RFC 4585 section 6.2.1).
+    pub fn ask(&mut self, bench: &mut Bench, ssrc: u32, lost: &[u16]) {
+        let mut compound = Vec::new();
+        rtcp::write_receiver_report(&mut compound, 1, &[]);
+        rtcp::write_nack(&mut compound, 1, ssrc, lost);
+        self.send_rtcp(bench, &compound);
+    }
+
     /// Take from `sent` what is for this remote.
     pub fn receive(&mut self, sent: &[(SocketAddr, Vec<u8>)]) -> Received {
         let mut received = Received::default();
