@@ -459,3 +459,35 @@ fn a_retransmission_bears_the_numbers_that_the_packet_bore() {
         }
     }
 }
+
+/// Chromium leaves picture ids and levels out of VP8 where it may send them as a dependency descriptor, which is not
+/// read beside VP8: such a stream is played whole, and the numbers of the others go on around it.
+#[test]
+fn vp8_without_numbers_is_played_whole_between_two_that_have_them() {
+    let bare: Vec<Plain> = recorded(Codec::Vp8)
+        .into_iter()
+        .map(|mut plain| {
+            if let Ok(read) = vp8::Descriptor::parse(&plain.payload) {
+                let rest = plain.payload.split_off(read.header_len);
+                plain.payload = [&[if read.starts_frame() { 0x10 } else { 0 }], &rest[..]].concat();
+            }
+            plain
+        })
+        .collect();
+    let media = bare.iter().filter(|plain| !plain.payload.is_empty()).count();
+    let with = || (Codec::Vp8, recorded(Codec::Vp8));
+    let mut lesson = Lesson::new(vec![with(), (Codec::Vp8, bare), with()]);
+    lesson.want(Some(0));
+    let mut runs = Vec::new();
+    for teacher in 0..3 {
+        lesson.school.route(&mut lesson.bench, 0, Media::Video, Some(10 + teacher as u64));
+        lesson.bench.advance(10 * MS);
+        runs.push(lesson.play(teacher, |_, _| {}));
+    }
+    assert_eq!(runs[1].len(), media, "no level is said, so none is left out");
+    assert!(runs[1].iter().all(|it| it.here.id.is_none() && it.plain.payload.last().is_some()));
+    assert_continuous(&runs[0]);
+    assert_continuous(&runs[2]);
+    let sequences: Vec<u16> = runs.iter().flatten().map(|it| it.sequence).collect();
+    assert!(sequences.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)));
+}
