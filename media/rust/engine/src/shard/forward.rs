@@ -7,10 +7,11 @@ use crate::peer::Stream;
 use crate::slot::{Forwarded, Incoming};
 use crate::source::Subscriber;
 use crate::time::Micros;
-use crate::types::{Feed, Media};
+use crate::types::{Codec, Feed, Media};
 use crate::understood::Understood;
+use crate::wire::red::{self, Block};
 use crate::wire::rtp::Header;
-use crate::wire::rtx;
+use crate::wire::{opus, rtx};
 use std::ops::Range;
 
 /// A packet of a layer on its way in.
@@ -19,8 +20,18 @@ struct Arrival {
     index: u64,
     /// Where the original payload lies in the packet.
     payload: Range<usize>,
-    /// It came as a retransmission.
-    is_repair: bool,
+    /// How it came.
+    way: Way,
+}
+
+/// How a packet came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Itself,
+    /// As a retransmission (RFC 4588).
+    Repeated,
+    /// Along with a later one (RFC 2198).
+    Redundant,
 }
 
 impl Shard {
@@ -49,14 +60,69 @@ impl Shard {
                 return;
             };
             let Some(index) = layer.index_of(sequence) else { return };
-            Arrival { index, payload: payload.end - original.len()..payload.end, is_repair: true }
+            Arrival { index, payload: payload.end - original.len()..payload.end, way: Way::Repeated }
+        } else if self.sources[stream.source].spec.red_payload_type == Some(header.payload_type)
+            && !payload.is_empty()
+        {
+            let Some(own) = self.take_in_redundant(key, stream, header, packet, payload, index, now, out)
+            else {
+                return;
+            };
+            Arrival { index, payload: own, way: Way::Itself }
         } else {
-            Arrival { index, payload, is_repair: false }
+            Arrival { index, payload, way: Way::Itself }
         };
         self.take_in(key, stream, header, packet, arrival, now, out);
     }
 
-    /// A packet of a layer, which came by itself or as a retransmission.
+    /// A packet of redundant audio: its earlier frames are taken in where they fill a gap. Gives where its own frame
+    /// lies; `None` when it has none that can be read.
+    #[allow(clippy::too_many_arguments, reason = "one call; a struct for it would only rename the arguments")]
+    fn take_in_redundant(
+        &mut self,
+        key: usize,
+        stream: Stream,
+        header: &Header,
+        packet: &[u8],
+        payload: Range<usize>,
+        index: u64,
+        now: Micros,
+        out: &mut Output,
+    ) -> Option<Range<usize>> {
+        let start = payload.start;
+        let kind = self.sources[stream.source].spec.payload_type;
+        let blocks = red::Blocks::parse(&packet[payload]).ok();
+        let count = blocks.clone().map_or(0, Iterator::count);
+        let own = blocks.clone().and_then(Iterator::last).filter(|block| block.payload_type == kind);
+        let (Some(blocks), Some(own)) = (blocks, own) else {
+            self.peers[key].counters.unexpected += 1;
+            return None;
+        };
+        let range = |block: &Block<'_>| start + block.start..start + block.start + block.payload.len();
+        let backs = (0..count as u64).rev();
+        for (block, back) in blocks.zip(backs).filter(|(block, back)| *back > 0 && block.payload_type == kind)
+        {
+            let layer = &self.sources[stream.source].layers[usize::from(stream.layer)];
+            let timestamp = layer.timestamps.peek(header.timestamp);
+            let found = opus::ticks(block.payload)
+                .and_then(|length| layer.order.place(index, timestamp, back, block.offset, length));
+            if let Some(index) = found {
+                // The extensions are about the packet's own frame.
+                let earlier = Header {
+                    timestamp: header.timestamp.wrapping_sub(block.offset),
+                    sequence: index as u16,
+                    marker: false,
+                    extension: None,
+                    ..header.clone()
+                };
+                let arrival = Arrival { index, payload: range(&block), way: Way::Redundant };
+                self.take_in(key, stream, &earlier, packet, arrival, now, out);
+            }
+        }
+        Some(range(&own))
+    }
+
+    /// A packet of a layer, whichever way it came.
     #[allow(clippy::too_many_arguments, reason = "one call; a struct for it would only rename the arguments")]
     fn take_in(
         &mut self,
@@ -68,7 +134,7 @@ impl Shard {
         now: Micros,
         out: &mut Output,
     ) {
-        let Arrival { index, payload, is_repair } = arrival;
+        let Arrival { index, ref payload, way } = arrival;
         let peer = &mut self.peers[key];
         let source = &mut self.sources[stream.source];
         let feed = Feed { source: source.id(), layer: stream.layer };
@@ -78,7 +144,11 @@ impl Shard {
             return;
         }
         let timestamp = layer.timestamps.unwrap(header.timestamp);
-        if !is_repair {
+        if spec.red_payload_type.is_some() {
+            layer.order.put(index, timestamp);
+            layer.recovered += u64::from(way == Way::Redundant);
+        }
+        if way == Way::Itself {
             // What was repaired is lost all the same: reports and clocks are about the line.
             layer.stats.on_packet(index, timestamp, spec.clock_rate, payload.len(), now);
             layer.clock.on_packet(&mut peer.clock, timestamp, now);
@@ -92,7 +162,8 @@ impl Shard {
         let mut ask = false;
         if spec.nack {
             let noticed = layer.missing.on_packet(index, now);
-            if let Some(round_trip_us) = noticed.round_trip_us {
+            // A frame that came along answers no question.
+            if let Some(round_trip_us) = noticed.round_trip_us.filter(|_| way != Way::Redundant) {
                 peer.measured(round_trip_us);
             }
             if let (true, Some(ssrc)) = (noticed.hopeless > 0 && spec.media == Media::Video, layer.ssrc) {
@@ -100,17 +171,7 @@ impl Shard {
             }
             ask = noticed.ask;
         }
-        self.play(
-            key,
-            stream,
-            feed,
-            header,
-            packet,
-            Arrival { index, payload, is_repair },
-            timestamp,
-            now,
-            out,
-        );
+        self.play(key, stream, feed, header, packet, arrival, timestamp, now, out);
         if ask {
             self.begin_repair(key, now, out);
         }
@@ -130,15 +191,11 @@ impl Shard {
         now: Micros,
         out: &mut Output,
     ) {
-        let Arrival { index, payload, .. } = arrival;
+        let Arrival { index, payload, way } = arrival;
         let place = usize::from(stream.layer);
         let source = &mut self.sources[stream.source];
         if payload.is_empty() {
-            let subscribers = std::mem::take(&mut source.layers[place].subscribers);
-            for subscriber in &subscribers {
-                self.peers[subscriber.peer].halves[subscriber.half].skip(feed, index);
-            }
-            self.sources[stream.source].layers[place].subscribers = subscribers;
+            self.skip(stream, feed, index);
             self.record_padding(stream, header, index, timestamp, now, out);
             return;
         }
@@ -148,13 +205,19 @@ impl Shard {
                 header.extensions(packet).find(|(found, _)| *found == id).map(|(_, value)| value)
             })
         };
-        let dependency = value_of(source.spec.dependency_extension);
+        // VP8 and VP9 say all of it in the payload; a descriptor beside that would need numbers of its own.
+        let described = source.spec.dependency_extension.filter(|_| source.spec.codec == Codec::Av1);
+        let dependency = value_of(described);
         let structure = &mut source.layers[place].structure;
         let Ok(understood) = Understood::of(source.spec.codec, octets, dependency, structure) else {
             self.peers[key].counters.unexpected += 1;
+            self.skip(stream, feed, index);
             return;
         };
         let level = value_of(source.spec.level_extension).and_then(|value| value.first().copied());
+        if let (Some(octet), Way::Itself) = (level, way) {
+            source.loudness.on_level(octet, now);
+        }
         let is_picture = source.spec.media == Media::Video;
         let layer = &mut source.layers[place];
         let ssrc = layer.ssrc.unwrap_or(header.ssrc);
@@ -170,6 +233,7 @@ impl Shard {
             packet,
             payload,
             marker: header.marker,
+            is_newest: layer.highest() == Some(index),
             index,
             timestamp,
             captured,
@@ -180,6 +244,14 @@ impl Shard {
         };
         self.record_packet(stream, ssrc, &incoming, now, out);
         self.fan_out(key, stream.source, feed, ssrc, &incoming, now, out);
+    }
+
+    /// A packet that no half gets: its number is no gap to them.
+    fn skip(&mut self, stream: Stream, feed: Feed, index: u64) {
+        for at in 0..self.sources[stream.source].layers[usize::from(stream.layer)].subscribers.len() {
+            let me = self.sources[stream.source].layers[usize::from(stream.layer)].subscribers[at];
+            self.peers[me.peer].halves[me.half].skip(feed, index);
+        }
     }
 
     #[allow(clippy::too_many_arguments, reason = "one call; a struct for it would only rename the arguments")]
@@ -269,6 +341,7 @@ impl Shard {
                 packet: &packet.payload,
                 payload: 0..packet.payload.len(),
                 marker: packet.marker,
+                is_newest: packet.index == highest,
                 index: packet.index,
                 timestamp: packet.timestamp,
                 captured: packet.captured,
