@@ -50,7 +50,6 @@ from bridge.joining import check_offer
 from bridge.lessons import IllegalTransitionError, Lesson, LessonStore
 from bridge.members import Member, member_of
 from bridge.notices import (
-    CodecsChanged,
     Done,
     Farewell,
     Joined,
@@ -427,22 +426,12 @@ class Classroom:
             case MediaQuiet() if attendance is not None:
                 attendance.quiet = event.quiet
                 self._show(attendance)
+            case CodecChanged() if attendance is not None:
+                attendance.change_codec(event.source.kind, event.codec)
             case SourceLevel() if attendance is not None and event.source.kind is SourceKind.MIC:
                 if self._plans.loudest.heard(event.source.endpoint, event.level, self._monotonic()):
                     self._publish()
                     self._follow_the_loudest()
-            case CodecChanged() if attendance is not None:
-                log.info(
-                    "lesson %s endpoint %s: %s as %s",
-                    self._lesson.id,
-                    event.source.endpoint,
-                    event.source.kind,
-                    event.codec,
-                )
-                attendance.codecs = {**attendance.codecs, event.source.kind: event.codec}
-                # Before its join is answered, the snapshot of the answer says it.
-                if attendance.join_answer is None:
-                    attendance.outbox.post(CodecsChanged(attendance.codecs))
             case RecordingFailed() if self._recording is RecordingState.ON:
                 log.error(
                     "lesson %s endpoint %s: the recording of its %s failed, %s",
