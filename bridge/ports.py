@@ -75,7 +75,18 @@ class SourceLive:
     live: bool
 
 
-MediaEvent = MediaConnected | MediaLost | MediaQuiet | RecordingFailed | SourceLive
+@dataclass(frozen=True, slots=True)
+class SourceLevel:
+    """How loud a source is: twice a second while it is heard, and once when no longer.
+
+    ``level``: dB below overload (RFC 6464), smoothed; 127 for silence.
+    """
+
+    source: SourceRef
+    level: int
+
+
+MediaEvent = MediaConnected | MediaLost | MediaQuiet | RecordingFailed | SourceLevel | SourceLive
 
 
 class MediaPort(Protocol):
@@ -127,6 +138,14 @@ class IceServers(Protocol):
 
     def for_endpoint(self, endpoint: EndpointId, now: float) -> tuple[IceServer, ...]:
         """Those, with credentials that are good from ``now`` (POSIX seconds) for some hours; may be none."""
+
+
+class NoIceServers:
+    """A server without TURN."""
+
+    def for_endpoint(self, endpoint: EndpointId, now: float) -> tuple[IceServer, ...]:
+        """None."""
+        return ()
 
 
 class Outbox(Protocol):

@@ -215,6 +215,22 @@ class Event:
         def __new__(cls, peer: int, source: int, layer: int) -> Self: ...
 
     @final
+    class SourceLevel(Event):
+        """How loud the source is: twice a second while it is heard, and once when no longer.
+
+        ``level``: dB below overload (RFC 6464), smoothed over half a second; 127 for silence.
+        """
+
+        __match_args__: tuple[Literal["peer"], Literal["source"], Literal["level"]] = ...
+        @property
+        def peer(self) -> int: ...
+        @property
+        def source(self) -> int: ...
+        @property
+        def level(self) -> int: ...
+        def __new__(cls, peer: int, source: int, level: int) -> Self: ...
+
+    @final
     class SlotSwitched(Event):
         """The half plays ``source`` from now on."""
 

@@ -58,6 +58,7 @@ class PeerHandler(Protocol):
         """No authenticated packet for some seconds (``quiet``), or one came again."""
 
     def source_live(self, source: int, layer: int, live: bool) -> None: ...
+    def source_level(self, source: int, level: int) -> None: ...
     def recording_failed(self, source: int, text: str) -> None:
         """What is recorded of the source has a hole from now on, or has ended."""
 
@@ -137,6 +138,9 @@ class PacketEngine:
             ),
             _engine.Event.SourceIdle: self._for_peer(
                 lambda peer, event: peer.source_live(event.source, event.layer, False)
+            ),
+            _engine.Event.SourceLevel: self._for_peer(
+                lambda peer, event: peer.source_level(event.source, event.level)
             ),
             # Nobody waits for it yet: a slot's new picture speaks for itself.
             _engine.Event.SlotSwitched: lambda event: None,

@@ -19,6 +19,7 @@ from bridge.ports import (
     MediaQuiet,
     MediaRefusedError,
     RecordingFailed,
+    SourceLevel,
     SourceLive,
 )
 from bridge.values import EndpointId, LessonId, SourceKind, SourceRef
@@ -215,6 +216,11 @@ class MediaPeer:
             layers.discard(layer)
         if bool(layers) != before:
             self._sink(SourceLive(SourceRef(self._endpoint, plan.kind), live))
+
+    def source_level(self, source: int, level: int) -> None:
+        plan = self._plans.get(source)
+        if plan is not None and self._state is not PeerState.CLOSED:
+            self._sink(SourceLevel(SourceRef(self._endpoint, plan.kind), level))
 
     def recording_failed(self, source: int, text: str) -> None:
         plan = self._plans.get(source)

@@ -88,6 +88,9 @@ class Told:
     def fell_quiet(self, quiet: bool) -> None:
         self.heard.append(("quiet", quiet))
 
+    def source_level(self, source: int, level: int) -> None:
+        self.heard.append(("level", source, level))
+
     def source_live(self, source: int, layer: int, live: bool) -> None:
         self.heard.append(("live", source, layer, live))
 
@@ -239,6 +242,7 @@ async def test_events_go_to_their_peers(
         made(events.PeerConnected, peer=second, local="127.0.0.1", remote="127.0.0.1:5"),
         made(events.SourceLive, peer=first, source=4, layer=0),
         made(events.SlotSwitched, peer=first, slot=0, media="video", source=4, layer=0),
+        made(events.SourceLevel, peer=first, source=5, level=31),
         made(events.SourceIdle, peer=first, source=4, layer=0),
         made(events.PeerSilent, peer=third),
         made(events.CommandFailed, peer=second, code="mismatch"),
@@ -246,7 +250,7 @@ async def test_events_go_to_their_peers(
         made(events.PeerSilent, peer=second),
     )
     await _settle()
-    assert one.heard == [("dtls", b"\x16"), ("live", 4, 0, True), ("live", 4, 0, False)]
+    assert one.heard == [("dtls", b"\x16"), ("live", 4, 0, True), ("level", 5, 31), ("live", 4, 0, False)]
     assert other.heard == [
         ("pair", "127.0.0.1", "127.0.0.1:5"),
         ("failed", "mismatch"),

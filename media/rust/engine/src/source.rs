@@ -2,6 +2,7 @@
 
 use crate::capture::SourceClock;
 use crate::command::Publish;
+use crate::loudness::Loudness;
 use crate::receive::ReceiveStats;
 use crate::record::tap::Tap;
 use crate::repair::cache::PacketCache;
@@ -112,6 +113,8 @@ pub struct Source {
     pub owner: usize,
     /// From high to low.
     pub layers: Vec<Layer>,
+    /// How loud it is, where its packets say so.
+    pub loudness: Loudness,
     /// It is recorded.
     pub tap: Option<Tap>,
 }
@@ -125,7 +128,7 @@ impl Source {
             .iter()
             .map(|layer| Layer::new(layer.rid.clone(), layer.ssrc, spec.clock_rate))
             .collect();
-        Self { spec, owner, layers, tap: None }
+        Self { spec, owner, layers, loudness: Loudness::default(), tap: None }
     }
 
     /// Its name.

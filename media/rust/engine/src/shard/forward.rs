@@ -130,7 +130,7 @@ impl Shard {
         now: Micros,
         out: &mut Output,
     ) {
-        let Arrival { index, payload, .. } = arrival;
+        let Arrival { index, payload, is_repair } = arrival;
         let place = usize::from(stream.layer);
         let source = &mut self.sources[stream.source];
         if payload.is_empty() {
@@ -155,6 +155,9 @@ impl Shard {
             return;
         };
         let level = value_of(source.spec.level_extension).and_then(|value| value.first().copied());
+        if let (Some(octet), false) = (level, is_repair) {
+            source.loudness.on_level(octet, now);
+        }
         let is_picture = source.spec.media == Media::Video;
         let layer = &mut source.layers[place];
         let ssrc = layer.ssrc.unwrap_or(header.ssrc);
