@@ -154,7 +154,7 @@ bench: needs
 # Each target for so long, one after another, on stable Rust and so without a sanitizer. What is found lies in
 # media/rust/engine/fuzz/target; the corpora themselves replay in test-rust.
 FUZZ_SECONDS ?= 600
-FUZZ_TARGETS ?= stun rtp extensions rtcp vp8 vp9 dependency h264 framing srtp_open engine
+FUZZ_TARGETS ?= stun rtp extensions rtcp vp8 vp9 dependency h264 red framing srtp_open engine
 
 fuzz: needs
 	@command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz --locked

@@ -50,6 +50,7 @@ from bridge.joining import check_offer
 from bridge.lessons import IllegalTransitionError, Lesson, LessonStore
 from bridge.members import Member, member_of
 from bridge.notices import (
+    CodecsChanged,
     Done,
     Farewell,
     Joined,
@@ -67,6 +68,7 @@ from bridge.notices import (
 from bridge.overview import LessonOverview, overview_of
 from bridge.plans import Plans, Rosters
 from bridge.ports import (
+    CodecChanged,
     IceServers,
     MediaLost,
     MediaQuiet,
@@ -374,6 +376,7 @@ class Classroom:
             sources=admission.sources,
             slots=admission.slots,
         )
+        attendance.codecs = admission.codecs
         attendance.join_answer = (message.request, admission.answer)
         self._register.put_last(attendance)
         self._changed[attendance.endpoint] = None
@@ -428,6 +431,18 @@ class Classroom:
                 if self._plans.loudest.heard(event.source.endpoint, event.level, self._monotonic()):
                     self._publish()
                     self._follow_the_loudest()
+            case CodecChanged() if attendance is not None:
+                log.info(
+                    "lesson %s endpoint %s: %s as %s",
+                    self._lesson.id,
+                    event.source.endpoint,
+                    event.source.kind,
+                    event.codec,
+                )
+                attendance.codecs = {**attendance.codecs, event.source.kind: event.codec}
+                # Before its join is answered, the snapshot of the answer says it.
+                if attendance.join_answer is None:
+                    attendance.outbox.post(CodecsChanged(attendance.codecs))
             case RecordingFailed() if self._recording is RecordingState.ON:
                 log.error(
                     "lesson %s endpoint %s: the recording of its %s failed, %s",
@@ -514,7 +529,8 @@ class Classroom:
             members: tuple[Member, ...] = ()
         else:
             members = self._register.members()
-        return Snapshot(self._lesson, self._recording, members, attendance.placing.plan, self._revision)
+        plan, codecs = attendance.placing.plan, attendance.codecs
+        return Snapshot(self._lesson, self._recording, members, plan, self._revision, codecs)
 
     def _publish(self) -> None:
         """Make new plans, route what changed, answer joins and returns, and tell the members the news."""

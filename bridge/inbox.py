@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bridge.errors import ErrorCode, RefusedError
 from bridge.lessons import Lesson
-from bridge.ports import MediaEvent, Outbox, RecordingFailed, SourceLevel, SourceLive
+from bridge.ports import CodecChanged, MediaEvent, Outbox, RecordingFailed, SourceLevel, SourceLive
 from bridge.values import ConnectionId, EndpointId, Offer, Pass, SourceKind
 
 INBOX_LIMIT = 1024
@@ -112,7 +112,7 @@ class MediaHappened:
     @property
     def endpoint(self) -> EndpointId:
         event = self.event
-        if isinstance(event, SourceLevel | SourceLive | RecordingFailed):
+        if isinstance(event, SourceLevel | SourceLive | RecordingFailed | CodecChanged):
             return event.source.endpoint
         return event.endpoint
 
@@ -139,7 +139,8 @@ class Inbox:
     source's coming alive or its level is dropped (counted in ``dropped``: nothing leans on the one, and the
     other comes again). The rest is always taken:
     an endpoint sends each of its departures once and asks for one snapshot at a time, its media falls quiet
-    once in some seconds at most, and a lesson has few states, so that the number of endpoints bounds it.
+    once in some seconds at most, codecs change when somebody comes or goes, and a lesson has few states, so
+    that the number of endpoints bounds it.
     """
 
     def __init__(self, limit: int = INBOX_LIMIT) -> None:

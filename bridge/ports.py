@@ -7,8 +7,8 @@ for the inbox.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from bridge.notices import Notice
@@ -31,6 +31,17 @@ class Admission:
     answer: str
     sources: frozenset[SourceKind]
     slots: tuple[int, ...]
+    codecs: Mapping[SourceKind, str] = field(default_factory=dict)
+    """As which codec the sources that can change begin; names of SDP in lower case, e.g. "vp9"."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodecChanged:
+    """From now on this source is taken as ``codec`` alone, because of who came or went: its publisher is to
+    send it so. Only for a source that was offered as one that changes."""
+
+    source: SourceRef
+    codec: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +97,9 @@ class SourceLevel:
     level: int
 
 
-MediaEvent = MediaConnected | MediaLost | MediaQuiet | RecordingFailed | SourceLevel | SourceLive
+MediaEvent = (
+    CodecChanged | MediaConnected | MediaLost | MediaQuiet | RecordingFailed | SourceLevel | SourceLive
+)
 
 
 class MediaPort(Protocol):

@@ -265,8 +265,14 @@ class PacketEngine:
             rid_extension=plan.extensions.rid,
             repaired_rid_extension=plan.extensions.repaired_rid,
             level_extension=plan.extensions.level,
+            # Other codecs may bring one too, whose numbers would not be those that the engine continues.
+            dependency_extension=plan.extensions.dependency if plan.codec.name == "av1" else None,
         )
         return source
+
+    def unpublish(self, peer: int, source: int) -> None:
+        """Take nothing of the source any more; who plays it has an empty place, its recording ends."""
+        self._command(self._running().unpublish, peer, source)
 
     def add_slot(self, peer: int, plan: SlotPlan) -> None:
         """Create a slot of the peer, both halves of it."""
@@ -285,11 +291,17 @@ class PacketEngine:
                 mid_extension=half.extensions.mid,
                 level_extension=half.extensions.level,
                 send_time_extension=half.extensions.send_time,
+                dependency_extension=half.extensions.dependency,
+                red_payload_type=half.red_payload_type,
             )
 
     def route(self, peer: int, slot: int, media: Media, source: int | None) -> None:
         """Play a source in one half of a slot, or nothing."""
         self._command(self._running().route, peer, slot, media=media, source=source)
+
+    def set_temporal(self, peer: int, slot: int, level: int | None) -> None:
+        """Play a slot's picture up to this temporal level from the next frame on; 0 is the base, None all."""
+        self._command(self._running().set_temporal, peer, slot, level=level)
 
     def record(self, peer: int, source: int, path: Path | None, *, kind: str = "") -> None:
         """Append the best layer of a source to a new file from now on; None ends that.

@@ -166,7 +166,7 @@ async def test_commands_carry_the_plan(
             vp8
             | {"mid": camera.mid, "layers": [(None, None, None)], "clock_rate": 90000}
             | {"mid_extension": 9, "rid_extension": None, "repaired_rid_extension": None}
-            | {"level_extension": None},
+            | {"level_extension": None, "dependency_extension": None},
         ),
         (
             "publish",
@@ -175,7 +175,7 @@ async def test_commands_carry_the_plan(
             opus
             | {"mid": mic.mid, "layers": [(None, mic.layers[0].ssrc, None)], "clock_rate": 48000}
             | {"mid_extension": 9, "rid_extension": None, "repaired_rid_extension": None}
-            | {"level_extension": mic.extensions.level},
+            | {"level_extension": mic.extensions.level, "dependency_extension": None},
         ),
         (
             "add_slot",
@@ -188,7 +188,8 @@ async def test_commands_carry_the_plan(
                 "clock_rate": 90000,
             }
             | {"mid": picture.mid, "ssrc": picture.ssrc, "rtx_ssrc": picture.rtx_ssrc}
-            | {"mid_extension": 9, "level_extension": None, "send_time_extension": 2},
+            | {"mid_extension": 9, "level_extension": None, "send_time_extension": 2}
+            | {"dependency_extension": None, "red_payload_type": None},
         ),
         (
             "add_slot",
@@ -196,7 +197,8 @@ async def test_commands_carry_the_plan(
             0,
             {"media": "audio", "payloads": [("opus", 111, None)], "nack": False, "clock_rate": 48000}
             | {"mid": voice.mid, "ssrc": voice.ssrc, "rtx_ssrc": None}
-            | {"mid_extension": 9, "level_extension": voice.extensions.level, "send_time_extension": 2},
+            | {"mid_extension": 9, "level_extension": voice.extensions.level, "send_time_extension": 2}
+            | {"dependency_extension": None, "red_payload_type": None},
         ),
         (
             "set_keys",

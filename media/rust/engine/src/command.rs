@@ -102,8 +102,18 @@ pub struct Publish {
     pub repaired_rid_extension: Option<u8>,
     /// Header extension id of the audio level (RFC 6464).
     pub level_extension: Option<u8>,
-    /// Header extension id of the dependency descriptor (AV1).
+    /// Header extension id of the dependency descriptor. It is read of AV1 alone.
     pub dependency_extension: Option<u8>,
+    /// The payload type of redundant audio (RFC 2198), where the publisher may send that instead.
+    pub red_payload_type: Option<u8>,
+}
+
+impl Publish {
+    /// Whether packets of the source itself, no retransmissions, may have this payload type.
+    #[must_use]
+    pub fn carries(&self, payload_type: u8) -> bool {
+        self.payload_type == payload_type || self.red_payload_type == Some(payload_type)
+    }
 }
 
 /// A payload that a half may carry.

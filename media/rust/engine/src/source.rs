@@ -7,6 +7,7 @@ use crate::receive::ReceiveStats;
 use crate::record::tap::Tap;
 use crate::repair::cache::PacketCache;
 use crate::repair::lost::Missing;
+use crate::repair::recovered::FrameOrder;
 use crate::time::Micros;
 use crate::types::{LayerIndex, SourceId};
 use crate::window::{Standing, Window};
@@ -49,6 +50,10 @@ pub struct Layer {
     pub live: bool,
     /// What the dependency descriptors of its frames refer to (AV1).
     pub structure: Option<Structure>,
+    /// Where the earlier frames of redundant audio belong; filled where the publisher may send that.
+    pub order: FrameOrder,
+    /// Frames that came along with a later one and by no other way.
+    pub recovered: u64,
     /// Who plays it.
     pub subscribers: Vec<Subscriber>,
 }
@@ -68,6 +73,8 @@ impl Layer {
             heard_at: None,
             live: false,
             structure: None,
+            order: FrameOrder::default(),
+            recovered: 0,
             subscribers: Vec::new(),
         }
     }

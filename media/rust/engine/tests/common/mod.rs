@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 pub mod far;
+pub mod streams;
 
 use luokkasilta_engine::command::{AddPeer, AddSlot, Command, LayerSpec, Payload, Publish, SetKeys};
 use luokkasilta_engine::event::Event;
@@ -29,6 +30,8 @@ pub struct Bench {
     pub out: Output,
     pub now: Micros,
     pub events: Vec<Event>,
+    /// Media is gathered until somebody looks at what was sent, as within a turn of a worker.
+    pub gathers: bool,
 }
 
 impl Default for Bench {
@@ -38,6 +41,7 @@ impl Default for Bench {
             out: Output::default(),
             now: Micros(1_000_000),
             events: Vec::new(),
+            gathers: false,
         }
     }
 }
@@ -54,11 +58,16 @@ impl Bench {
 
     pub fn datagram(&mut self, data: &[u8], path: Path) {
         let mut data = data.to_vec();
-        self.shard.handle_datagram(&mut data, path, self.now, &mut self.out);
+        if self.gathers {
+            self.shard.take_datagram(&mut data, path, self.now, &mut self.out);
+        } else {
+            self.shard.handle_datagram(&mut data, path, self.now, &mut self.out);
+        }
     }
 
     /// What was sent since the last call, by destination.
     pub fn sent(&mut self) -> Vec<(SocketAddr, Vec<u8>)> {
+        self.shard.forward_taken(self.now, &mut self.out);
         let sent = self
             .out
             .datagrams
@@ -296,6 +305,7 @@ impl Remote {
             repaired_rid_extension: None,
             level_extension: None,
             dependency_extension: None,
+            red_payload_type: None,
         }));
     }
 
@@ -320,6 +330,7 @@ impl Remote {
             repaired_rid_extension: None,
             level_extension: Some(LEVEL_EXTENSION),
             dependency_extension: None,
+            red_payload_type: None,
         }));
     }
 
