@@ -42,6 +42,7 @@ type Flight = (i64, u64, Option<u64>, Vec<u8>);
 struct Counts {
     flights: u64,
     switched: u64,
+    levels: u64,
     restarts: u64,
     returns: u64,
     addresses: u64,
@@ -268,10 +269,14 @@ impl World {
         for event in out.events.drain(..) {
             match event {
                 Event::SlotSwitched { .. } => self.counts.switched += 1,
-                Event::PeerConnected { .. }
-                | Event::SourceLive { .. }
-                | Event::SourceIdle { .. }
-                | Event::SourceLevel { .. } => {}
+                Event::SourceLevel { level, .. } => {
+                    assert!(
+                        level == 127 || (25..=35).contains(&level),
+                        "everybody speaks at 30, or not: {level}"
+                    );
+                    self.counts.levels += 1;
+                }
+                Event::PeerConnected { .. } | Event::SourceLive { .. } | Event::SourceIdle { .. } => {}
                 other => panic!("the server says {other:?}"),
             }
         }
@@ -405,7 +410,7 @@ fn an_hour() {
     assert!(counts.missed * 1_000 < counts.heard * 5, "99.5 % there in the end: {counts:?}");
     assert!(counts.repaired > 5_000 && counts.asked > 5_000 && counts.replayed_voices > 0, "{counts:?}");
     assert_eq!((counts.returns, counts.restarts, counts.addresses), (60, 12, 66));
-    assert!(counts.switched > 3_000, "{counts:?}");
+    assert!(counts.switched > 3_000 && counts.levels > 5_000, "{counts:?}");
     // A report a second for each of thirty halves; 1 % of them lost.
     assert!(counts.reports > MINUTES as u64 * 60 * 30 * 95 / 100, "{counts:?}");
     assert_eq!(counts.recordings, 0, "each that began has ended");
