@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from bridge.members import Member
-from bridge.notices import Notice
+from bridge.notices import CodecsChanged, Notice
 from bridge.ports import Outbox
 from bridge.resumption import Resumption
 from bridge.slots import Placing
@@ -52,6 +52,13 @@ class Attendance:
     @property
     def away(self) -> bool:
         return self.cut or self.quiet
+
+    def change_codec(self, kind: SourceKind, codec: str) -> None:
+        """It is to send this source as this codec from now on."""
+        self.codecs = {**self.codecs, kind: codec}
+        # Before its join is answered, the snapshot of the answer says it.
+        if self.join_answer is None:
+            self.outbox.post(CodecsChanged(self.codecs))
 
     def refresh(self) -> bool:
         """Bring ``member.away`` up to date. True when that changed it."""

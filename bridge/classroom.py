@@ -50,7 +50,6 @@ from bridge.joining import check_offer
 from bridge.lessons import IllegalTransitionError, Lesson, LessonStore
 from bridge.members import Member, member_of
 from bridge.notices import (
-    CodecsChanged,
     Done,
     Farewell,
     Joined,
@@ -422,21 +421,11 @@ class Classroom:
             case MediaQuiet() if attendance is not None:
                 attendance.quiet = event.quiet
                 self._show(attendance)
+            case CodecChanged() if attendance is not None:
+                attendance.change_codec(event.source.kind, event.codec)
             case SourceLevel() if attendance is not None and attendance.member is not None:
                 if event.source.kind is SourceKind.MIC and attendance.member.plays(SourceKind.MIC):
                     self._plans.speakers.heard(attendance.endpoint, -event.level, self._monotonic())
-            case CodecChanged() if attendance is not None:
-                log.info(
-                    "lesson %s endpoint %s: %s as %s",
-                    self._lesson.id,
-                    event.source.endpoint,
-                    event.source.kind,
-                    event.codec,
-                )
-                attendance.codecs = {**attendance.codecs, event.source.kind: event.codec}
-                # Before its join is answered, the snapshot of the answer says it.
-                if attendance.join_answer is None:
-                    attendance.outbox.post(CodecsChanged(attendance.codecs))
             case RecordingFailed() if self._recording is RecordingState.ON:
                 what = (self._lesson.id, event.source.endpoint, event.source.kind, event.reason)
                 log.error("lesson %s endpoint %s: the recording of its %s failed, %s", *what)

@@ -112,7 +112,7 @@ class MediaHappened:
     @property
     def endpoint(self) -> EndpointId:
         event = self.event
-        if isinstance(event, SourceLevel | SourceLive | RecordingFailed | CodecChanged):
+        if isinstance(event, CodecChanged | RecordingFailed | SourceLevel | SourceLive):
             return event.source.endpoint
         return event.endpoint
 

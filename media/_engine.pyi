@@ -10,7 +10,10 @@ from typing import Literal, Self, final
 
 from typing_extensions import disjoint_base
 
-__all__ = ["SOURCE_HASH", "Engine", "EngineError", "Event"]
+__all__ = ["BUILD_PROFILE", "SOURCE_HASH", "Engine", "EngineError", "Event"]
+
+BUILD_PROFILE: str
+"""Cargo's profile and the level of optimisation of this extension: "release, opt-level 3"."""
 
 SOURCE_HASH: str
 """Hash of the Rust sources that this extension was built from."""
@@ -124,8 +127,8 @@ class Engine:
         long as it lives. ``payloads``: (codec, payload type, that of its retransmissions), each codec
         once. ``dependency_extension``: the dependency descriptor, written on AV1 that came with one, with
         this slot's frame numbers. ``red_payload_type``: redundant audio (RFC 2198), sent instead of the
-        codec's own payload type while the receiver's reports, smoothed, say that more than 5 % are lost, until
-        below 2 %: the frame two back, and from 12 % until below 8 % the last one as well."""
+        codec's own payload type while the receiver's reports, smoothed, say that more than 5 % are lost,
+        until below 2 %: the frame two back, and from 12 % until below 8 % the last one as well."""
 
     def route(
         self, peer: int, slot: int, *, media: Literal["audio", "video"], source: int | None, layer: int = 0

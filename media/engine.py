@@ -265,8 +265,7 @@ class PacketEngine:
             rid_extension=plan.extensions.rid,
             repaired_rid_extension=plan.extensions.repaired_rid,
             level_extension=plan.extensions.level,
-            # Other codecs may bring one too, whose numbers would not be those that the engine continues.
-            dependency_extension=plan.extensions.dependency if plan.codec.name == "av1" else None,
+            dependency_extension=plan.extensions.dependency,
         )
         return source
 

@@ -321,9 +321,10 @@ def _extensions(
     elif not sending:
         # Chromium, once its camera was offered with rids, can make no later offer without these.
         wanted |= {RID_URI, REPAIRED_RID_URI}
-    # A descriptor can be longer than the 16 octets of the one-byte form. Of VP8 and VP9 the engine rewrites
-    # the numbers in the payload and would leave those of a descriptor as they were.
-    if line.extmap_allow_mixed and any(each.plan.name == "av1" for each in chosen):
+    # A descriptor can be longer than the 16 octets of the one-byte form. From who sends other codecs too it
+    # isn't taken: Chromium then leaves picture ids and levels out of VP8's payload, where the engine reads.
+    names = {each.plan.name for each in chosen}
+    if line.extmap_allow_mixed and ("av1" in names if sending else names == {"av1"}):
         wanted.add(DEPENDENCY_URI)
     found: dict[str, sdp.SdpExtension] = {}
     for extension in line.extensions:

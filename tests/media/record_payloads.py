@@ -31,8 +31,13 @@ DEPENDENCY_URI = "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descri
 PACKETS = 48
 KEPT = 32
 CODECS = ("VP8", "VP9", "H264", "AV1")
-# Chromium leaves the numbers and levels out of the VP8 payload where it sends them as a dependency descriptor; a lesson
-# has descriptors for AV1 alone.
+<<<<<<< HEAD
+# Chromium leaves numbers and levels out of the VP8 payload where it sends them as a dependency descriptor; a
+# lesson has descriptors for AV1 alone.
+=======
+# Chromium leaves the numbers and levels out of VP8's payload where it sends them as a dependency descriptor;
+# a lesson has descriptors for AV1 alone.
+>>>>>>> i-page
 DESCRIBED = ("VP9", "AV1")
 
 _OFFER = """

@@ -155,3 +155,5 @@ async def test_the_answer_takes_every_codec_of_a_source_that_can_change(service:
     answer = lesson.admit(TEACHER, changing(), EVERY.grant).answer
     assert "m=video 9 UDP/TLS/RTP/SAVPF 98 99 45 46 96 97 108 109\r\n" in answer
     assert "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n" in answer, "a voice has one"
+    camera = answer.split("m=video")[1]
+    assert "dependency-descriptor" not in camera, "VP8 would go without picture ids"

@@ -108,14 +108,10 @@ async def server(*, loops: int = EVENT_LOOPS) -> AsyncIterator[Server]:
                 await _listening(port, folder / "log")
                 yield Server(process.pid, f"ws://{ADDRESS}:{port}")
             finally:
+                # It would wait for its handles one by one; nothing of it is needed any more.
                 if process.returncode is None:
-                    process.terminate()
-                    # It waits for its handles one by one; nothing of it is needed any more.
-                    try:
-                        await asyncio.wait_for(process.wait(), 5)
-                    except TimeoutError:
-                        process.kill()
-                        await process.wait()
+                    process.kill()
+                    await process.wait()
 
 
 async def _listening(port: int, log: Path) -> None:

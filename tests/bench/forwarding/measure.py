@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.bench.forwarding.programs import Load, processor_ns, resident_octets
 
-SETTLE_S = 2.0
+SETTLE_S = 1.5
 """From the first packet to the measured span: the first key frame, and what starts slowly."""
 
 

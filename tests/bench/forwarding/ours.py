@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
 from collections.abc import AsyncIterator
@@ -14,9 +15,12 @@ from aiohttp import ClientSession, ClientWebSocketResponse
 from bridge.values import Role
 from tests.bench.forwarding import descriptions
 from tests.bench.forwarding.programs import Load
-from tests.e2e.kit.server import Server, running_server
+from tests.e2e.kit.server import SERVE, Server, running_server
 
 ADDRESS = "127.0.0.1"
+SHARDS = 2
+SERVE_SHARDS = ("-m", "tests.bench.forwarding.serve_shards")
+"""The server with SHARDS shards, which no command offers yet."""
 
 
 class Member:
@@ -37,10 +41,10 @@ class Member:
 
 
 @asynccontextmanager
-async def server(more: tuple[str, ...] = ()) -> AsyncIterator[Server]:
+async def server(program: tuple[str, ...] = SERVE) -> AsyncIterator[Server]:
     """A fresh server on ports that the kernel chose."""
     with tempfile.TemporaryDirectory() as folder:
-        async with running_server(Path(folder), more=("--announce", ADDRESS, *more)) as running:
+        async with running_server(Path(folder), program, more=("--announce", ADDRESS)) as running:
             yield running
 
 
@@ -68,9 +72,11 @@ class Lesson:
 
 
 @asynccontextmanager
-async def lesson(running: Server, teacher: Load) -> AsyncIterator[Lesson]:
-    """Open a lesson whose teacher is an endpoint of ``teacher``."""
+async def lesson(running: Server, teacher: Load, *, shard: int | None = None) -> AsyncIterator[Lesson]:
+    """Open a lesson whose teacher is an endpoint of ``teacher``; on ``shard``, where given, of SHARDS."""
     identifier = await running.new_lesson()
+    while shard is not None and shard_of(identifier) != shard:
+        identifier = await running.new_lesson()
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(ClientSession())
         kiosk = await _token(running, identifier, Role.KIOSK)
@@ -82,6 +88,11 @@ async def lesson(running: Server, teacher: Load) -> AsyncIterator[Lesson]:
         joined = await member.ask({"type": "join", "offer": offer, "sources": sources, "slots": []})
         await teacher.connect(number, local, joined["answer"], publishes=True)
         yield Lesson(running.base_url, http, await _token(running, identifier, Role.HOME))
+
+
+def shard_of(lesson: str) -> int:
+    """Where the server puts a lesson: media.engine.PacketEngine.shard_of."""
+    return int.from_bytes(hashlib.sha256(lesson.encode()).digest()[:8]) % SHARDS
 
 
 async def _token(running: Server, identifier: str, role: Role) -> str:

@@ -9,14 +9,12 @@ from tests.e2e.kit.server import ROOT
 
 
 def describe() -> str:
-    """The release profile of the workspace and the hash of the sources that the extension was built from.
+    """The profile that the extension tells, the manifest's words on it, and the hash of its sources.
 
-    Raises RuntimeError where the extension is a debug build.
+    Raises RuntimeError where the extension is not a release build.
     """
-    symbols = (ROOT / "media" / "_engine.abi3.so").stat().st_size
-    # A release build is below 20 MB, a debug build above 60 MB; the extension itself doesn't say.
-    if symbols > 40_000_000:
-        raise RuntimeError("the extension is a debug build: make extension")
+    if not _engine.BUILD_PROFILE.startswith("release, "):
+        raise RuntimeError(f"the extension is a {_engine.BUILD_PROFILE} build: make extension")
     manifest = tomllib.loads((ROOT / "media" / "rust" / "Cargo.toml").read_text())
     profile = ", ".join(f"{key} = {value}" for key, value in manifest["profile"]["release"].items())
-    return f"release ({profile}), sources {_engine.SOURCE_HASH[:12]}"
+    return f"{_engine.BUILD_PROFILE} ({profile}), sources {_engine.SOURCE_HASH[:12]}"

@@ -64,6 +64,12 @@ impl PictureNumbers {
     }
 
     /// Taken as the nearest to the highest; the first is above all that may still come from before it.
+    /// Read what [`Self::map`] will need.
+    #[must_use]
+    pub fn look(&self) -> u64 {
+        self.ids.look() ^ self.highest.unwrap_or(0)
+    }
+
     fn unwrap(&mut self, own: Own) -> u64 {
         let modulus = 1_u64 << own.bits;
         let id = u64::from(own.id) % modulus;

@@ -72,6 +72,12 @@ impl SequenceMap {
         self.spans.push_back(span);
     }
 
+    /// Read what [`Self::map`] will need.
+    #[must_use]
+    pub fn look(&self) -> u64 {
+        self.spans.back().map_or(0, |span| span.shift)
+    }
+
     /// The number that the next new packet gets.
     #[must_use]
     pub fn next(&self) -> u64 {

@@ -1,6 +1,6 @@
 //! One half of a slot: one continuous RTP stream to one peer, in which different feeds play.
 
-use crate::command::AddSlot;
+use crate::command::{AddSlot, Payload};
 use crate::output::{Output, Path};
 use crate::picture::PictureNumbers;
 use crate::repair::budget::Budget;
@@ -96,6 +96,8 @@ pub struct Half {
     pub temporal: TemporalFilter,
     wanted: Option<Feed>,
     playing: Option<Feed>,
+    /// What the feed that plays is and how it is written: looked up when it begins.
+    payload: Option<Payload>,
     wanted_since: Micros,
     sequence: SequenceMap,
     timeline: Timeline,
@@ -134,6 +136,7 @@ impl Half {
             temporal: TemporalFilter::default(),
             wanted: None,
             playing: None,
+            payload: None,
             wanted_since: Micros(0),
             sequence: SequenceMap::new(u64::from(begin.sequence & 0x7fff)),
             timeline,
@@ -194,6 +197,16 @@ impl Half {
         self.spec.media == Media::Video && self.wanted == Some(feed) && self.playing != Some(feed)
     }
 
+    /// Read what [`Self::forward`] will need, and do nothing with it. See [`crate::shard`]'s `forward.rs`.
+    #[must_use]
+    pub fn look(&self) -> u64 {
+        let sent = match self.spec.media {
+            Media::Audio => self.sent_voices.look(self.sequence.next()),
+            Media::Video => self.sent_pictures.look(self.sequence.next()),
+        };
+        sent ^ self.sequence.look() ^ self.pictures.look() ^ self.timeline.look() ^ self.counters.octets
+    }
+
     /// A packet of `feed`: write it into `out` with this half's own header, protected.
     pub fn forward(
         &mut self,
@@ -204,15 +217,14 @@ impl Half {
         out: &mut Output,
         now: Micros,
     ) -> Result<Forwarded, SrtpError> {
-        let Some(&payload) = self.spec.payloads.iter().find(|payload| payload.codec == incoming.codec) else {
-            return Ok(Forwarded::NotNow);
-        };
+        let Some(payload) = self.payload_for(incoming.codec) else { return Ok(Forwarded::NotNow) };
         let begins = self.playing != Some(feed);
         if begins {
             if self.wanted != Some(feed) || !self.may_begin(incoming) {
                 return Ok(Forwarded::NotNow);
             }
             self.begin(feed, incoming.index);
+            self.payload = Some(payload);
         } else if self.wanted != Some(feed) && now.since(self.wanted_since) > OLD_PICTURE_US {
             self.playing = None;
             return Ok(Forwarded::NotNow);
@@ -283,7 +295,7 @@ impl Half {
                 }
             }
         }
-        out.finish(start, path);
+        out.finish_media(start, path, self.spec.media == Media::Video);
         self.counters.packets += 1;
         self.counters.octets += sent_len as u64;
         if begins {
@@ -349,7 +361,7 @@ impl Half {
             self.counters.refused += 1;
             return None;
         }
-        out.finish(start, path);
+        out.finish_media(start, path, true);
         Some(true)
     }
 
@@ -381,6 +393,12 @@ impl Half {
         };
         rtcp::write_sender_report(compound, &info, &[]);
         true
+    }
+
+    fn payload_for(&self, codec: Codec) -> Option<Payload> {
+        self.payload
+            .filter(|payload| payload.codec == codec)
+            .or_else(|| self.spec.payloads.iter().copied().find(|payload| payload.codec == codec))
     }
 
     fn may_begin(&self, incoming: &Incoming<'_>) -> bool {
@@ -447,7 +465,8 @@ impl Half {
 
 /// The abs-send-time extension: 24 bits of seconds in 6.18 fixed point.
 fn send_time(now: Micros) -> [u8; 3] {
-    let fixed = ((i128::from(now.0) << 18) / i128::from(Micros::SECOND)) as u32;
+    // It wraps after 64 s, so whole rounds may be left out, and 64 bits do.
+    let fixed = ((now.0.rem_euclid(64 * Micros::SECOND) << 18) / Micros::SECOND) as u32;
     let [_, high, mid, low] = fixed.to_be_bytes();
     [high, mid, low]
 }

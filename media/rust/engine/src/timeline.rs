@@ -103,6 +103,12 @@ impl Timeline {
         Some(at as u32)
     }
 
+    /// Read what [`Self::map`] will need.
+    #[must_use]
+    pub fn look(&self) -> u64 {
+        self.base as u64 ^ self.last_arrival.0 as u64
+    }
+
     fn should_correct(&self, source: i64, ideal: i64, shift: i64, now: Micros) -> bool {
         if source <= self.last_source {
             return false;

@@ -8,7 +8,7 @@ use common::*;
 use luokkasilta_engine::command::Command;
 use luokkasilta_engine::types::{Codec, Media};
 use luokkasilta_engine::wire::dependency::{Dependency, Structure, renumber};
-use luokkasilta_engine::wire::{vp8, vp9};
+use luokkasilta_engine::wire::{rtcp, vp8, vp9};
 
 /// A packet that the school got, and the source's packet that it came of.
 #[derive(Debug)]
@@ -422,4 +422,72 @@ fn every_number_wraps() {
             assert!(lesson.teachers[0].first + last.of as u64 > 65_536);
         }
     }
+}
+
+/// A receiver misses packets of each codec and asks again: what it gets is what left, number for number.
+#[test]
+fn a_retransmission_bears_the_numbers_that_the_packet_bore() {
+    for codec in CODECS {
+        let mut lesson = Lesson::new(vec![(codec, recorded(codec))]);
+        lesson.want(Some(1));
+        let got = lesson.play(0, |_, _| {});
+        // Of the last second; older ones are not worth it.
+        let mut missed: Vec<&Got> = got.iter().rev().step_by(2).take(4).collect();
+        missed.reverse();
+        let mut structure = lesson.structure.clone();
+        let mut compound = Vec::new();
+        rtcp::write_receiver_report(&mut compound, 1, &[]);
+        let lost: Vec<u16> = missed.iter().map(|it| it.sequence).collect();
+        rtcp::write_nack(&mut compound, 1, slot_ssrc(0, Media::Video), &lost);
+        lesson.school.send_rtcp(&mut lesson.bench, &compound);
+        let sent = lesson.bench.sent();
+        let again = lesson.school.receive(&sent).rtp;
+        assert!(again.len() == missed.len(), "{codec:?}");
+        for (it, (header, packet)) in missed.iter().zip(&again) {
+            assert_eq!(
+                (header.ssrc, header.payload_type),
+                (rtx_ssrc(0), streams::slot_payload_type(codec) - 20)
+            );
+            let payload = &packet[header.payload(packet).expect("a payload")];
+            assert_eq!(payload[..2], it.sequence.to_be_bytes());
+            assert_eq!(payload[2..], it.plain.payload, "{codec:?}");
+            assert_eq!((header.timestamp, header.marker), (it.plain.timestamp, it.plain.marker));
+            let dependency = header.extensions(packet).find(|(id, _)| *id == streams::DEPENDENCY_OUT);
+            assert_eq!(dependency.map(|(_, value)| value.to_vec()), it.plain.dependency);
+            let plain = Plain { payload: payload[2..].to_vec(), ..it.plain.clone() };
+            assert_eq!(numbers(codec, &plain, &mut structure), it.here);
+        }
+    }
+}
+
+/// Chromium leaves picture ids and levels out of VP8 where it may send them as a dependency descriptor, which is not
+/// read beside VP8: such a stream is played whole, and the numbers of the others go on around it.
+#[test]
+fn vp8_without_numbers_is_played_whole_between_two_that_have_them() {
+    let bare: Vec<Plain> = recorded(Codec::Vp8)
+        .into_iter()
+        .map(|mut plain| {
+            if let Ok(read) = vp8::Descriptor::parse(&plain.payload) {
+                let rest = plain.payload.split_off(read.header_len);
+                plain.payload = [&[if read.starts_frame() { 0x10 } else { 0 }], &rest[..]].concat();
+            }
+            plain
+        })
+        .collect();
+    let media = bare.iter().filter(|plain| !plain.payload.is_empty()).count();
+    let with = || (Codec::Vp8, recorded(Codec::Vp8));
+    let mut lesson = Lesson::new(vec![with(), (Codec::Vp8, bare), with()]);
+    lesson.want(Some(0));
+    let mut runs = Vec::new();
+    for teacher in 0..3 {
+        lesson.school.route(&mut lesson.bench, 0, Media::Video, Some(10 + teacher as u64));
+        lesson.bench.advance(10 * MS);
+        runs.push(lesson.play(teacher, |_, _| {}));
+    }
+    assert_eq!(runs[1].len(), media, "no level is said, so none is left out");
+    assert!(runs[1].iter().all(|it| it.here.id.is_none() && it.plain.payload.last().is_some()));
+    assert_continuous(&runs[0]);
+    assert_continuous(&runs[2]);
+    let sequences: Vec<u16> = runs.iter().flatten().map(|it| it.sequence).collect();
+    assert!(sequences.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)));
 }

@@ -273,8 +273,9 @@ proptest! {
         steps in prop::collection::vec(step(), 1..250),
         codecs in prop::array::uniform3(0..CODECS.len()),
         start in 65_400_u64..65_536,
+        gathers in any::<bool>(),
     ) {
-        let mut bench = Bench::default();
+        let mut bench = Bench { gathers, ..Bench::default() };
         let mut publishers: Vec<Publisher> = (0..PUBLISHERS)
             .map(|n| {
                 let remote = Remote::join(&mut bench, n as u64 + 1);

@@ -244,7 +244,7 @@ impl Connections {
                     return;
                 }
             }
-            turn.shard.handle_datagram(frame, connection.path, turn.now, turn.out);
+            turn.shard.take_datagram(frame, connection.path, turn.now, turn.out);
             if !connection.authenticated {
                 connection.authenticated = turn.shard.knows_connection(id);
             }

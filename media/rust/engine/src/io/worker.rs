@@ -6,7 +6,7 @@ use super::connections::{Connections, Ready, Turn};
 use super::counters::count;
 use super::directory::Directory;
 use super::engine::Shared;
-use super::socket::{BATCH, UdpSocket};
+use super::socket::{BATCH, Blocked, UdpSocket};
 use crate::command::Command;
 use crate::event::Event;
 use crate::fault::contain;
@@ -23,6 +23,8 @@ use std::time::Duration;
 
 /// Batches read before what they brought is sent: bounds the output of one turn.
 const BATCHES_PER_TURN: usize = 4;
+/// Where a device's queue was full, and nothing tells when it has room.
+const TRY_AGAIN_US: i64 = 1_000;
 /// After a panic a thread rests this long, so that one that comes again and again fills neither logs nor the processor.
 pub(super) const REST: Duration = Duration::from_millis(500);
 
@@ -56,6 +58,16 @@ pub struct Worker {
     pub(super) shared: Arc<Shared>,
     pub(super) clock: Clock,
     pub(super) out: Output,
+}
+
+/// What ended a wait.
+#[derive(Default)]
+struct Woken {
+    /// The bell of the inbox.
+    rung: bool,
+    /// UDP sockets that have something to read, or an error to tell.
+    sockets: Vec<usize>,
+    connections: Ready,
 }
 
 impl Worker {
@@ -92,9 +104,11 @@ impl Worker {
     }
 
     fn turn(&mut self) {
-        let ready = self.wait();
+        let woken = self.wait();
         let now = self.clock.now();
-        self.shared.inboxes[self.number].bell.hush();
+        if woken.rung {
+            self.shared.inboxes[self.number].bell.hush();
+        }
         self.commands.append(&mut self.shared.inboxes[self.number].take());
         while let Some(command) = self.commands.pop_front() {
             self.shard.handle_command(command, now, &mut self.out);
@@ -102,7 +116,7 @@ impl Worker {
         for _ in 0..BATCH * BATCHES_PER_TURN {
             match self.handovers.try_recv() {
                 Ok(Handover::Datagram { mut data, path }) => {
-                    self.shard.handle_datagram(&mut data, path, now, &mut self.out);
+                    self.shard.take_datagram(&mut data, path, now, &mut self.out);
                 }
                 Ok(Handover::Connection { connection, mut check }) => {
                     self.with_connections(now, |connections, turn| {
@@ -112,10 +126,11 @@ impl Worker {
                 Err(_) => break,
             }
         }
-        for at in 0..self.sockets.len() {
+        for &at in &woken.sockets {
             self.read(at, now);
         }
-        self.with_connections(now, |connections, turn| connections.turn(&ready, turn));
+        self.with_connections(now, |connections, turn| connections.turn(&woken.connections, turn));
+        self.shard.forward_taken(now, &mut self.out);
         self.shard.handle_time(now, &mut self.out);
         self.record(now);
         self.flush(now);
@@ -132,23 +147,34 @@ impl Worker {
         act(&mut self.connections, &mut turn);
     }
 
-    fn wait(&self) -> Ready {
+    fn wait(&self) -> Woken {
         let due =
             self.connections.next_time().map_or(self.shard.next_time(), |at| at.min(self.shard.next_time()));
-        let wait_us = due.since(self.clock.now()).max(0);
+        let mut wait_us = due.since(self.clock.now()).max(0);
+        if self.sockets.iter().any(|socket| socket.blocked() == Some(Blocked::Device)) {
+            wait_us = wait_us.min(TRY_AGAIN_US);
+        }
         let timeout = Timespec { tv_sec: wait_us / 1_000_000, tv_nsec: (wait_us % 1_000_000) * 1_000 };
         let bell = &self.shared.inboxes[self.number].bell;
         let mut fds: Vec<PollFd<'_>> = Vec::with_capacity(self.sockets.len() + 1);
         fds.push(PollFd::from_borrowed_fd(bell.fd(), PollFlags::IN));
         for socket in &self.sockets {
-            fds.push(PollFd::from_borrowed_fd(socket.fd(), PollFlags::IN));
+            let full = socket.blocked() == Some(Blocked::Buffer);
+            let wanted = if full { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
+            fds.push(PollFd::from_borrowed_fd(socket.fd(), wanted));
         }
         let first = fds.len();
         self.connections.watch(&mut fds);
         // An interrupted wait is a short one.
         match poll(&mut fds, Some(&timeout)) {
-            Ok(count) if count > 0 => self.connections.ready(&fds[first..]),
-            _ => Ready::default(),
+            Ok(count) if count > 0 => Woken {
+                rung: !fds[0].revents().is_empty(),
+                sockets: (0..first - 1)
+                    .filter(|at| !(fds[at + 1].revents() - PollFlags::OUT).is_empty())
+                    .collect(),
+                connections: self.connections.ready(&fds[first..]),
+            },
+            _ => Woken::default(),
         }
     }
 
@@ -173,7 +199,7 @@ impl Worker {
                     hand_over(&self.shared, owner, data, path);
                     continue;
                 }
-                self.shard.handle_datagram(data, path, now, &mut self.out);
+                self.shard.take_datagram(data, path, now, &mut self.out);
             }
             if received < BATCH {
                 return;
@@ -192,9 +218,13 @@ impl Worker {
     fn flush(&mut self, now: Micros) {
         self.with_connections(now, |connections, turn| connections.flush(turn));
         let counters = &self.shared.counters;
-        if !self.out.datagrams.is_empty() {
+        if !self.out.datagrams.is_empty() || self.sockets.iter().any(|socket| socket.blocked().is_some()) {
             for socket in &mut self.sockets {
                 let sent = socket.send(&self.out);
+                if sent.waited > 0 {
+                    counters.send_buffer_waited.fetch_add(sent.waited, Ordering::Relaxed);
+                    counters.send_waiting_most.fetch_max(socket.waited_most() as u64, Ordering::Relaxed);
+                }
                 counters.sent.fetch_add(sent.sent, Ordering::Relaxed);
                 counters.send_buffer_full.fetch_add(sent.full, Ordering::Relaxed);
                 counters.send_errors.fetch_add(sent.failed, Ordering::Relaxed);

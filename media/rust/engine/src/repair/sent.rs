@@ -75,6 +75,13 @@ impl SentPictures {
         self.places[place] = Some((sent, Leaving::new(now)));
     }
 
+    /// Read the place that the packet with this number will have.
+    #[must_use]
+    pub fn look(&self, slot_index: u64) -> u64 {
+        let place = self.places.get((slot_index % PICTURES as u64) as usize);
+        place.and_then(Option::as_ref).map_or(0, |(sent, leaving)| sent.slot_index ^ u64::from(leaving.again))
+    }
+
     /// How the packet that the receiver misses was written, if it may be sent again; it counts as sent again.
     pub fn again(&mut self, sequence: u16, now: Micros) -> Option<SentPicture> {
         let index = below(self.highest, sequence)?;
@@ -107,6 +114,13 @@ impl SentVoices {
         kept.1 = Leaving::new(now);
         kept.2.clear();
         kept.2.extend_from_slice(protected);
+    }
+
+    /// Read the place that the packet with this number will have.
+    #[must_use]
+    pub fn look(&self, index: u64) -> u64 {
+        let place = self.places.get((index % VOICES as u64) as usize);
+        place.map_or(0, |(kept, _, octets)| kept ^ octets.first().copied().map_or(0, u64::from))
     }
 
     /// The packet that the receiver misses, if it may be sent again; it counts as sent again.

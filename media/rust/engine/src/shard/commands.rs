@@ -18,6 +18,7 @@ pub const MAX_PEERS: usize = 10_000;
 impl Shard {
     /// Carry out a command. Commands of one peer come in the order in which they were given.
     pub fn handle_command(&mut self, command: Command, now: Micros, out: &mut Output) {
+        self.forward_taken(now, out);
         let peer = command.peer().unwrap_or(0);
         let result = match command {
             Command::AddPeer(spec) => self.add_peer(&spec, now),

@@ -28,6 +28,7 @@ impl Shard {
 
     /// Do what is due.
     pub fn handle_time(&mut self, now: Micros, out: &mut Output) {
+        self.forward_taken(now, out);
         if !self.repairing.is_empty() && now >= self.repair_at {
             self.repair(now, out);
         }

@@ -1,14 +1,23 @@
 //! Which layer of which source an authenticated RTP packet belongs to.
 
 use super::Shard;
+use crate::output::Output;
 use crate::peer::Stream;
+use crate::time::Micros;
 use crate::types::Feed;
 use crate::wire::rtp::Header;
 
 impl Shard {
     /// By its SSRC, else by what its extensions say, which is then remembered (RFC 8843 section 9.2, RFC 8852).
     /// An SSRC that says nothing and was not announced is not accepted, nor is another payload type.
-    pub(super) fn find_stream(&mut self, key: usize, header: &Header, packet: &[u8]) -> Option<Stream> {
+    pub(super) fn find_stream(
+        &mut self,
+        key: usize,
+        header: &Header,
+        packet: &[u8],
+        now: Micros,
+        out: &mut Output,
+    ) -> Option<Stream> {
         if let Some(&stream) = self.peers[key].streams.get(&header.ssrc) {
             let spec = &self.sources[stream.source].spec;
             let expected = if stream.is_rtx {
@@ -37,6 +46,8 @@ impl Shard {
             let layer = source.layer_of_rid(rid)?;
             Some(Stream { source: source_key, layer, is_rtx })
         })?;
+        // What came of the layer's old stream does not belong behind what comes of the new one.
+        self.forward_taken(now, out);
         self.bind_stream(key, stream, header.ssrc);
         Some(stream)
     }

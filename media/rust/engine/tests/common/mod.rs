@@ -30,6 +30,8 @@ pub struct Bench {
     pub out: Output,
     pub now: Micros,
     pub events: Vec<Event>,
+    /// Media is gathered until somebody looks at what was sent, as within a turn of a worker.
+    pub gathers: bool,
 }
 
 impl Default for Bench {
@@ -39,6 +41,7 @@ impl Default for Bench {
             out: Output::default(),
             now: Micros(1_000_000),
             events: Vec::new(),
+            gathers: false,
         }
     }
 }
@@ -55,11 +58,16 @@ impl Bench {
 
     pub fn datagram(&mut self, data: &[u8], path: Path) {
         let mut data = data.to_vec();
-        self.shard.handle_datagram(&mut data, path, self.now, &mut self.out);
+        if self.gathers {
+            self.shard.take_datagram(&mut data, path, self.now, &mut self.out);
+        } else {
+            self.shard.handle_datagram(&mut data, path, self.now, &mut self.out);
+        }
     }
 
     /// What was sent since the last call, by destination.
     pub fn sent(&mut self) -> Vec<(SocketAddr, Vec<u8>)> {
+        self.shard.forward_taken(self.now, &mut self.out);
         let sent = self
             .out
             .datagrams

@@ -1,7 +1,7 @@
 //! Pictures of every codec with three temporal levels, as browsers send them: made here, so that each packet says in its
 //! body what it is, and recorded from Chromium.
 
-use super::{Bench, Remote};
+use super::{Bench, Remote, rtx_ssrc};
 use luokkasilta_engine::command::{AddSlot, Command, LayerSpec, Payload, Publish};
 use luokkasilta_engine::types::{Codec, Media};
 use luokkasilta_engine::wire::dependency::{Dependency, Structure};
@@ -52,7 +52,10 @@ pub fn publish(bench: &mut Bench, remote: &Remote, source: u64, ssrc: u32, codec
 
 /// A slot's picture that may be of any codec.
 pub fn add_slot(bench: &mut Bench, remote: &Remote, ssrc: u32) {
-    let payload = |codec| Payload { codec, payload_type: slot_payload_type(codec), rtx_payload_type: None };
+    let payload = |codec| {
+        let payload_type = slot_payload_type(codec);
+        Payload { codec, payload_type, rtx_payload_type: Some(payload_type - 20) }
+    };
     bench.command(Command::AddSlot(AddSlot {
         peer: remote.peer,
         slot: 0,
@@ -61,8 +64,8 @@ pub fn add_slot(bench: &mut Bench, remote: &Remote, ssrc: u32) {
         mid: "s".to_owned(),
         clock_rate: 90_000,
         ssrc,
-        rtx_ssrc: None,
-        nack: false,
+        rtx_ssrc: Some(rtx_ssrc(0)),
+        nack: true,
         mid_extension: None,
         level_extension: None,
         send_time_extension: None,

@@ -268,7 +268,10 @@ impl World {
         for event in out.events.drain(..) {
             match event {
                 Event::SlotSwitched { .. } => self.counts.switched += 1,
-                Event::PeerConnected { .. } | Event::SourceLive { .. } | Event::SourceIdle { .. } => {}
+                Event::PeerConnected { .. }
+                | Event::SourceLive { .. }
+                | Event::SourceIdle { .. }
+                | Event::SourceLevel { .. } => {}
                 other => panic!("the server says {other:?}"),
             }
         }
