@@ -78,14 +78,7 @@ from bridge.ports import (
     SourceLevel,
 )
 from bridge.slots import LessonRules
-from bridge.values import (
-    Contact,
-    EndpointId,
-    IceServer,
-    LessonState,
-    RecordingState,
-    SourceKind,
-)
+from bridge.values import Contact, EndpointId, IceServer, LessonState, RecordingState, SourceKind
 
 log = logging.getLogger(__name__)
 
@@ -395,6 +388,8 @@ class Classroom:
             raise RefusedError(ErrorCode.NOT_GRANTED, f"{message.kind} is not published")
         if member.plays(message.kind) is not message.on:
             attendance.member = member.switched(message.kind, message.on)
+            if message.kind is SourceKind.MIC:
+                self._plans.speakers.forget(attendance.endpoint)
             self._changed[attendance.endpoint] = None
         attendance.outbox.post(Done(message.request))
 
@@ -428,18 +423,12 @@ class Classroom:
                 self._show(attendance)
             case CodecChanged() if attendance is not None:
                 attendance.change_codec(event.source.kind, event.codec)
-            case SourceLevel() if attendance is not None and event.source.kind is SourceKind.MIC:
-                if self._plans.loudest.heard(event.source.endpoint, event.level, self._monotonic()):
-                    self._publish()
-                    self._follow_the_loudest()
+            case SourceLevel() if attendance is not None and attendance.member is not None:
+                if event.source.kind is SourceKind.MIC and attendance.member.plays(SourceKind.MIC):
+                    self._plans.speakers.heard(attendance.endpoint, -event.level, self._monotonic())
             case RecordingFailed() if self._recording is RecordingState.ON:
-                log.error(
-                    "lesson %s endpoint %s: the recording of its %s failed, %s",
-                    self._lesson.id,
-                    event.source.endpoint,
-                    event.source.kind,
-                    event.reason,
-                )
+                what = (self._lesson.id, event.source.endpoint, event.source.kind, event.reason)
+                log.error("lesson %s endpoint %s: the recording of its %s failed, %s", *what)
                 self._recording = RecordingState.FAILED
                 self._tell_lesson()
             case _:
@@ -448,12 +437,7 @@ class Classroom:
     async def _changed_elsewhere(self, message: ChangedElsewhere) -> None:
         if not self._lesson.comes_before(message.lesson):
             return
-        log.info(
-            "lesson %s: %s -> %s, by another process",
-            self._lesson.id,
-            self._lesson.state,
-            message.lesson.state,
-        )
+        log.info("lesson %s: %s -> %s elsewhere", self._lesson.id, self._lesson.state, message.lesson.state)
         self._lesson = message.lesson
         self._tell_lesson()
         if self._lesson.state is LessonState.ENDED:
@@ -501,7 +485,7 @@ class Classroom:
         self._register.remove(attendance)
         self._give_up_return(endpoint, ErrorCode.RESUME_FAILED, "its place was lost just now")
         log.info("lesson %s endpoint %s: out", self._lesson.id, endpoint)
-        self._plans.loudest.gone(endpoint, self._monotonic())
+        self._plans.speakers.forget(endpoint)
         self._changed.pop(endpoint, None)
         if attendance.announced:
             self._gone.append(endpoint)
@@ -523,47 +507,40 @@ class Classroom:
 
     def _publish(self) -> None:
         """Make new plans, route what changed, answer joins and returns, and tell the members the news."""
-        while self._changed or self._gone or self._returning:
-            if self._changed or self._gone:
+        while True:
+            if self._changed or self._gone or self._plans.others_speak:
                 self._publish_changes()
-            else:
+            elif self._returning:
                 self._answer_returns()
+            else:
+                return
 
     def _publish_changes(self) -> None:
         attendances = [a for e in self._changed if (a := self._register.get(e)) is not None]
         changed = tuple(a.member for a in attendances if a.member is not None)
-        gone = tuple(self._gone)
         for attendance in attendances:
             attendance.announced = True
+        self._revision += 1
+        # That others speak is news for those alone who follow them.
+        told = self._changed or self._gone
+        news = MembersChanged(changed, tuple(self._gone), self._revision) if told else None
         self._changed.clear()
         self._gone.clear()
-        self._revision += 1
-        news = MembersChanged(changed, gone, self._revision)
         rosters = self._plans.rosters(self._register.members())
         for attendance in self._register:
-            if attendance.member is not None:
-                self._tell(attendance, attendance.member, rosters, news)
-
-    def _follow_the_loudest(self) -> None:
-        """Those who have one slot hear another one. Nothing else has changed: no news, no new revision."""
-        rosters = self._plans.rosters(self._register.members())
-        for attendance in self._register:
-            if attendance.member is not None and attendance.member.follows_the_loudest:
-                self._tell(attendance, attendance.member, rosters, None)
+            member = attendance.member
+            if member is None or (news is None and not member.follows_speakers):
+                continue
+            try:
+                self._tell(attendance, member, rosters, news)
+            except Exception:
+                log.exception("lesson %s endpoint %s: plan failed", self._lesson.id, member.endpoint)
+                self._refuse(attendance, None, ErrorCode.INTERNAL, "a fault of the server")
 
     def _tell(
         self, attendance: Attendance, member: Member, rosters: Rosters, news: MembersChanged | None
     ) -> None:
-        try:
-            changed = self._plans.place(attendance, member, rosters)
-            self._post_news(attendance, member, news, changed)
-        except Exception:
-            log.exception("lesson %s endpoint %s: plan failed", self._lesson.id, attendance.endpoint)
-            self._refuse(attendance, None, ErrorCode.INTERNAL, "a fault of the server")
-
-    def _post_news(
-        self, attendance: Attendance, member: Member, news: MembersChanged | None, changed: bool
-    ) -> None:
+        changed = self._plans.place(attendance, member, rosters)
         if attendance.join_answer is not None:
             request, answer = attendance.join_answer
             attendance.join_answer = None

@@ -32,7 +32,7 @@ class Member:
     """Its connection is cut and its place is kept, or nothing comes from it over media."""
 
     @property
-    def follows_the_loudest(self) -> bool:
+    def follows_speakers(self) -> bool:
         """It has one slot, so that what plays in it must be what is worth it now."""
         return len(self.slots) == 1
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bridge.attendance import Attendance
-from bridge.loudness import Loudest
 from bridge.members import Member
 from bridge.slots import LessonRules, Roster, assign
+from bridge.speakers import Speakers
 from bridge.values import EndpointId, SlotPlay, SourceRef
 
 Route = Callable[[EndpointId, int, SourceRef | None, SourceRef | None], None]
@@ -22,20 +22,27 @@ class Rosters:
     followed: Roster
 
     def of(self, member: Member) -> Roster:
-        return self.followed if member.follows_the_loudest else self.all
+        return self.followed if member.follows_speakers else self.all
 
 
 class Plans:
-    """Knows who is the loudest, and sends to ``route`` what changes in a receiver's slots."""
+    """Knows who speaks, and sends to ``route`` what changes in a receiver's slots."""
 
     def __init__(self, rules: LessonRules, route: Route) -> None:
         self._rules = rules
         self._route = route
-        self.loudest = Loudest()
+        self.speakers = Speakers()
+        self._followed = self.speakers.order
+
+    @property
+    def others_speak(self) -> bool:
+        """Than when ``rosters`` was called last."""
+        return self._followed != self.speakers.order
 
     def rosters(self, members: Sequence[Member]) -> Rosters:
         """``members`` in the order of joining. Made once for each change."""
-        return Rosters(Roster.of(members), Roster.of(members, self.loudest.endpoint))
+        self._followed = self.speakers.order
+        return Rosters(Roster.of(members), Roster.by_voice(members, self._followed))
 
     def place(self, attendance: Attendance, member: Member, rosters: Rosters) -> bool:
         """Make the plan of one receiver and route it. Gives whether it is another plan now."""

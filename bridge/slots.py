@@ -8,8 +8,8 @@ A *part* is what fills one slot: a picture and the voice beside it.
 
 Parts are ranked: the teacher's before the others', then in the order of joining. The first in rank fill the
 pairs of a receiver, and a part keeps its slot while it is among them; a new one takes the lowest free slot.
-A receiver of a single slot, a player by WHEP say, can't show everyone: it gets the teacher's first part, and
-while there is none that of the loudest.
+A receiver of a single slot, a player by WHEP say, can't show everyone: it gets the teacher's part while
+that is heard, otherwise that of who speaks (bridge.speakers), and as long as nobody has spoken the first.
 
 Parts beyond the pairs that are heard at the moment get the voice slots, those that hold one first.
 """
@@ -70,10 +70,27 @@ class Roster:
     """Those of ``parts`` whose voice is on, in rank: beyond its pairs a receiver looks at no others."""
 
     @classmethod
-    def of(cls, members: Iterable[Member], loudest: EndpointId | None = None) -> Roster:
-        """``members`` in the order of joining; ``loudest`` comes next to the teacher."""
-        ranked = sorted(members, key=lambda member: (not member.teaches, member.endpoint != loudest))
-        parts = tuple(part for member in ranked for part in _parts_of(member))
+    def of(cls, members: Iterable[Member]) -> Roster:
+        """``members`` in the order of joining."""
+        return cls._in_order(sorted(members, key=lambda member: not member.teaches))
+
+    @classmethod
+    def by_voice(cls, members: Iterable[Member], speakers: Sequence[EndpointId]) -> Roster:
+        """``members`` in the order of joining, ``speakers`` with the first in front: a teacher that is heard,
+        speakers that are, then the rest in rank."""
+        places = {endpoint: place for place, endpoint in enumerate(speakers, start=1)}
+        last = len(places) + 1
+
+        def rank(member: Member) -> tuple[int, bool]:
+            if not member.plays(SourceKind.MIC):
+                return last, not member.teaches
+            return 0 if member.teaches else places.get(member.endpoint, last), not member.teaches
+
+        return cls._in_order(sorted(members, key=rank))
+
+    @classmethod
+    def _in_order(cls, members: Iterable[Member]) -> Roster:
+        parts = tuple(part for member in members for part in _parts_of(member))
         return cls(parts, {part.key: part for part in parts if part.heard})
 
 
@@ -97,7 +114,7 @@ def assign(roster: Roster, me: Member, previous: Placing, rules: LessonRules) ->
     shown = list(islice((part for part in roster.parts if _fills_pair(part, me, rules)), len(pairs)))
     placed = {part.key for part in shown}
     # Rank alone decides for a single slot; others keep who they hear.
-    held = Placing() if me.follows_the_loudest else previous
+    held = Placing() if me.follows_speakers else previous
     beyond = _beyond(roster, placed, held, voices)
     spoken = list(islice((part for part in beyond if _may_hear(me, part, rules)), len(voices)))
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bridge.inbox import Leave, SnapshotWanted, Stop
+from bridge.inbox import Leave, SnapshotWanted, SourceSwitched, Stop
 from bridge.notices import Joined, MembersChanged, SlotsChanged, Snapshot
 from bridge.ports import SourceLevel
 from bridge.values import EndpointId, LessonState, Offer, OfferedSlot, Role, SourceKind
@@ -89,6 +89,30 @@ async def test_without_a_teacher_the_loudest_is_played(room: Room, slot: Offered
     room.classroom.post(Leave(first.connection, 4))
     await handled(room, second)
     assert playing(room, guest, slot) == second.id
+
+
+@pytest.mark.parametrize("slot", [PAIR, VOICE])
+async def test_a_teacher_whose_microphone_is_off_is_not_listened_to(room: Room, slot: OfferedSlot) -> None:
+    teacher = await room.opened()
+    first, second = await room.joined("first", Role.SCHOOL), await room.joined("second", Role.SCHOOL)
+    guest = await player(room, slot)
+
+    async def switch(who: Endpoint, on: bool) -> None:
+        room.classroom.post(SourceSwitched(who.connection, 5, MIC, on))
+        await handled(room, who)
+
+    await speak(room, second, 30, 1)
+    await speak(room, first, 32, 1)
+    assert playing(room, guest, slot) == teacher.id
+    await switch(teacher, on=False)
+    assert playing(room, guest, slot) == second.id
+    await switch(second, on=False)
+    assert playing(room, guest, slot) == first.id
+    # Packets under way when it was switched off change nothing.
+    await speak(room, second, 10, 3)
+    assert playing(room, guest, slot) == first.id
+    await switch(teacher, on=True)
+    assert playing(room, guest, slot) == teacher.id
 
 
 async def test_others_keep_whom_they_see_where_they_see_them(room: Room) -> None:
