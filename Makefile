@@ -24,7 +24,7 @@ rust_sources := $(shell find media/rust -name target -prune -o -type f -print 2>
 web_sources := $(shell find web -name node_modules -prune -o -type f -print 2>/dev/null)
 
 .PHONY: help demo test check setup build needs packages extension pages whip-page clean \
-        check-python check-stub check-rust check-web test-rust test-python test-web fuzz
+        check-python check-stub check-rust check-web test-rust test-python test-web fuzz bench
 
 help:
 	@echo "make demo    build everything and start a server with a demo lesson (Ctrl-C stops it)"
@@ -33,6 +33,7 @@ help:
 	@echo "make setup   the set-up alone: system packages, virtual environment, node modules"
 	@echo "make build   the Rust extension (release) and the web application"
 	@echo "make fuzz    every fuzz target for FUZZ_SECONDS (600)"
+	@echo "make bench   what forwarding costs without sockets (criterion); figures in tests/bench/RESULTS.md"
 	@echo "make clean   remove what the other commands made"
 
 demo: build
@@ -148,12 +149,17 @@ test-python: build whip-page
 test-web: pages
 	@cd web && npm test
 
+# ---- micro benchmarks --------------------------------------------------------------------------------------
+
+bench: needs
+	@cargo bench --manifest-path $(manifest) --locked --package luokkasilta-engine --bench forwarding
+
 # ---- fuzzing ---------------------------------------------------------------------------------------------
 
 # Each target for so long, one after another, on stable Rust and so without a sanitizer. What is found lies in
 # media/rust/engine/fuzz/target; the corpora themselves replay in test-rust.
 FUZZ_SECONDS ?= 600
-FUZZ_TARGETS ?= stun rtp extensions rtcp vp8 vp9 dependency h264 framing srtp_open engine
+FUZZ_TARGETS ?= stun rtp extensions rtcp vp8 vp9 dependency h264 red framing srtp_open engine
 
 fuzz: needs
 	@command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz --locked

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncio import TimerHandle
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from bridge.members import Member
@@ -11,7 +11,7 @@ from bridge.notices import Notice
 from bridge.ports import Outbox
 from bridge.resumption import Resumption
 from bridge.slots import Placing
-from bridge.values import ConnectionId, EndpointId, Grant, Pass
+from bridge.values import ConnectionId, EndpointId, Grant, Pass, SourceKind
 
 
 class Nowhere:
@@ -33,6 +33,8 @@ class Attendance:
     member: Member | None = None
     """None until it has joined."""
     placing: Placing = field(default_factory=Placing)
+    codecs: Mapping[SourceKind, str] = field(default_factory=dict)
+    """As which codec it is to send the sources that can change."""
     join_answer: tuple[int | None, str] | None = None
     """A join that is not answered yet: its number and the SDP answer."""
     announced: bool = False

@@ -50,6 +50,7 @@ from bridge.joining import check_offer
 from bridge.lessons import IllegalTransitionError, Lesson, LessonStore
 from bridge.members import Member, member_of
 from bridge.notices import (
+    CodecsChanged,
     Done,
     Farewell,
     Joined,
@@ -65,22 +66,32 @@ from bridge.notices import (
     Welcome,
 )
 from bridge.overview import LessonOverview, overview_of
-from bridge.ports import IceServers, MediaLost, MediaQuiet, MediaRefusedError, OpenMedia, RecordingFailed
-from bridge.slots import LessonRules, Roster, assign
-from bridge.values import Contact, EndpointId, IceServer, LessonState, RecordingState, SlotPlay
+from bridge.plans import Plans, Rosters
+from bridge.ports import (
+    CodecChanged,
+    IceServers,
+    MediaLost,
+    MediaQuiet,
+    MediaRefusedError,
+    NoIceServers,
+    OpenMedia,
+    RecordingFailed,
+    SourceLevel,
+)
+from bridge.slots import LessonRules
+from bridge.values import (
+    Contact,
+    EndpointId,
+    IceServer,
+    LessonState,
+    RecordingState,
+    SourceKind,
+)
 
 log = logging.getLogger(__name__)
 
 BATCH = 32
 """Messages handled before changes are published, so that a stream of messages can't hold them back."""
-
-
-class NoIceServers:
-    """A server without TURN."""
-
-    def for_endpoint(self, endpoint: EndpointId, now: float) -> tuple[IceServer, ...]:
-        """None."""
-        return ()
 
 
 class Classroom:
@@ -104,7 +115,6 @@ class Classroom:
         """``limit``: endpoints let in at once. ``now`` gives UTC, ``monotonic`` seconds."""
         self._lesson = lesson
         self._store = store
-        self._rules = rules
         self._now = now
         self._monotonic = monotonic
         self._on_closed = on_closed
@@ -139,6 +149,7 @@ class Classroom:
         self._media = open_media(
             lesson.id, lambda event: self.post(MediaHappened(event)), record=lesson.record
         )
+        self._plans = Plans(rules, self._media.route)
 
     @property
     def lesson(self) -> Lesson:
@@ -365,6 +376,7 @@ class Classroom:
             sources=admission.sources,
             slots=admission.slots,
         )
+        attendance.codecs = admission.codecs
         attendance.join_answer = (message.request, admission.answer)
         self._register.put_last(attendance)
         self._changed[attendance.endpoint] = None
@@ -415,6 +427,22 @@ class Classroom:
             case MediaQuiet() if attendance is not None:
                 attendance.quiet = event.quiet
                 self._show(attendance)
+            case SourceLevel() if attendance is not None and event.source.kind is SourceKind.MIC:
+                if self._plans.loudest.heard(event.source.endpoint, event.level, self._monotonic()):
+                    self._publish()
+                    self._follow_the_loudest()
+            case CodecChanged() if attendance is not None:
+                log.info(
+                    "lesson %s endpoint %s: %s as %s",
+                    self._lesson.id,
+                    event.source.endpoint,
+                    event.source.kind,
+                    event.codec,
+                )
+                attendance.codecs = {**attendance.codecs, event.source.kind: event.codec}
+                # Before its join is answered, the snapshot of the answer says it.
+                if attendance.join_answer is None:
+                    attendance.outbox.post(CodecsChanged(attendance.codecs))
             case RecordingFailed() if self._recording is RecordingState.ON:
                 log.error(
                     "lesson %s endpoint %s: the recording of its %s failed, %s",
@@ -484,6 +512,7 @@ class Classroom:
         self._register.remove(attendance)
         self._give_up_return(endpoint, ErrorCode.RESUME_FAILED, "its place was lost just now")
         log.info("lesson %s endpoint %s: out", self._lesson.id, endpoint)
+        self._plans.loudest.gone(endpoint, self._monotonic())
         self._changed.pop(endpoint, None)
         if attendance.announced:
             self._gone.append(endpoint)
@@ -500,7 +529,8 @@ class Classroom:
             members: tuple[Member, ...] = ()
         else:
             members = self._register.members()
-        return Snapshot(self._lesson, self._recording, members, attendance.placing.plan, self._revision)
+        plan, codecs = attendance.placing.plan, attendance.codecs
+        return Snapshot(self._lesson, self._recording, members, plan, self._revision, codecs)
 
     def _publish(self) -> None:
         """Make new plans, route what changed, answer joins and returns, and tell the members the news."""
@@ -520,24 +550,31 @@ class Classroom:
         self._gone.clear()
         self._revision += 1
         news = MembersChanged(changed, gone, self._revision)
-        roster = Roster.of(self._register.members())
+        rosters = self._plans.rosters(self._register.members())
         for attendance in self._register:
-            if attendance.member is None:
-                continue
-            try:
-                self._tell(attendance, attendance.member, roster, news)
-            except Exception:
-                endpoint = attendance.endpoint
-                log.exception("lesson %s endpoint %s: plan failed", self._lesson.id, endpoint)
-                self._refuse(attendance, None, ErrorCode.INTERNAL, "a fault of the server")
+            if attendance.member is not None:
+                self._tell(attendance, attendance.member, rosters, news)
 
-    def _tell(self, attendance: Attendance, member: Member, roster: Roster, news: MembersChanged) -> None:
-        before = attendance.placing
-        attendance.placing = assign(roster, member, before, self._rules)
-        played = {play.index: play for play in before.plan.plays}
-        for play in attendance.placing.plan.plays:
-            if play != played.get(play.index, SlotPlay(play.index)):
-                self._media.route(member.endpoint, play.index, play.picture, play.voice)
+    def _follow_the_loudest(self) -> None:
+        """Those who have one slot hear another one. Nothing else has changed: no news, no new revision."""
+        rosters = self._plans.rosters(self._register.members())
+        for attendance in self._register:
+            if attendance.member is not None and attendance.member.follows_the_loudest:
+                self._tell(attendance, attendance.member, rosters, None)
+
+    def _tell(
+        self, attendance: Attendance, member: Member, rosters: Rosters, news: MembersChanged | None
+    ) -> None:
+        try:
+            changed = self._plans.place(attendance, member, rosters)
+            self._post_news(attendance, member, news, changed)
+        except Exception:
+            log.exception("lesson %s endpoint %s: plan failed", self._lesson.id, attendance.endpoint)
+            self._refuse(attendance, None, ErrorCode.INTERNAL, "a fault of the server")
+
+    def _post_news(
+        self, attendance: Attendance, member: Member, news: MembersChanged | None, changed: bool
+    ) -> None:
         if attendance.join_answer is not None:
             request, answer = attendance.join_answer
             attendance.join_answer = None
@@ -546,8 +583,9 @@ class Classroom:
                 Joined(request, answer, sources, self._snapshot(attendance), self._servers(attendance))
             )
             return
-        attendance.outbox.post(news)
-        if attendance.placing.plan != before.plan:
+        if news is not None:
+            attendance.outbox.post(news)
+        if changed:
             attendance.outbox.post(SlotsChanged(attendance.placing.plan, self._revision))
 
     # The end

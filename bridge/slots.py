@@ -8,6 +8,9 @@ A *part* is what fills one slot: a picture and the voice beside it.
 
 Parts are ranked: the teacher's before the others', then in the order of joining. The first in rank fill the
 pairs of a receiver, and a part keeps its slot while it is among them; a new one takes the lowest free slot.
+A receiver of a single slot, a player by WHEP say, can't show everyone: it gets the teacher's first part, and
+while there is none that of the loudest.
+
 Parts beyond the pairs that are heard at the moment get the voice slots, those that hold one first.
 """
 
@@ -67,9 +70,9 @@ class Roster:
     """Those of ``parts`` whose voice is on, in rank: beyond its pairs a receiver looks at no others."""
 
     @classmethod
-    def of(cls, members: Iterable[Member]) -> Roster:
-        """``members`` in the order of joining."""
-        ranked = sorted(members, key=lambda member: not member.teaches)
+    def of(cls, members: Iterable[Member], loudest: EndpointId | None = None) -> Roster:
+        """``members`` in the order of joining; ``loudest`` comes next to the teacher."""
+        ranked = sorted(members, key=lambda member: (not member.teaches, member.endpoint != loudest))
         parts = tuple(part for member in ranked for part in _parts_of(member))
         return cls(parts, {part.key: part for part in parts if part.heard})
 
@@ -93,7 +96,9 @@ def assign(roster: Roster, me: Member, previous: Placing, rules: LessonRules) ->
 
     shown = list(islice((part for part in roster.parts if _fills_pair(part, me, rules)), len(pairs)))
     placed = {part.key for part in shown}
-    beyond = _beyond(roster, placed, previous, voices)
+    # Rank alone decides for a single slot; others keep who they hear.
+    held = Placing() if me.follows_the_loudest else previous
+    beyond = _beyond(roster, placed, held, voices)
     spoken = list(islice((part for part in beyond if _may_hear(me, part, rules)), len(voices)))
 
     plays = {index: SlotPlay(index) for index in me.slots}

@@ -92,10 +92,17 @@ class Engine:
         repaired_rid_extension: int | None,
         level_extension: int | None,
         dependency_extension: int | None = None,
+        red_payload_type: int | None = None,
     ) -> None:
         """``source`` is unique in the engine. ``layers``: (rid, SSRC, SSRC of its retransmissions), high to
         low, None where unsaid. ``nack``: the publisher answers NACK, with RTX where that has a payload
-        type."""
+        type.
+
+        ``dependency_extension``: the dependency descriptor, which is read of AV1 alone. Without it AV1 has
+        no temporal levels here. Let no other codec have it: Chromium then leaves picture ids and levels out
+        of VP8's payload. ``red_payload_type``: redundant audio (RFC 2198) of this codec, which the publisher
+        may send instead; its own frame is taken in, and an earlier one where it fills a gap (``recovered`` in
+        the statistics). Receivers get plain frames, or redundancy of their own."""
 
     def unpublish(self, peer: int, source: int) -> None: ...
     def add_slot(
@@ -118,8 +125,10 @@ class Engine:
     ) -> None:
         """One half of a slot: (slot, media) is unique in a peer, and so are ``ssrc`` and ``rtx_ssrc``, as
         long as it lives. ``payloads``: (codec, payload type, that of its retransmissions), each codec
-        once. ``dependency_extension``: the dependency descriptor of AV1. ``red_payload_type``: redundant
-        audio (RFC 2198), sent while the receiver reports more than 5 % of loss, until it is below 2 %."""
+        once. ``dependency_extension``: the dependency descriptor, written on AV1 that came with one, with
+        this slot's frame numbers. ``red_payload_type``: redundant audio (RFC 2198), sent instead of the
+        codec's own payload type while the receiver's reports, smoothed, say that more than 5 % are lost, until
+        below 2 %: the frame two back, and from 12 % until below 8 % the last one as well."""
 
     def route(
         self, peer: int, slot: int, *, media: Literal["audio", "video"], source: int | None, layer: int = 0
@@ -128,7 +137,9 @@ class Engine:
 
     def set_temporal(self, peer: int, slot: int, *, level: int | None) -> None:
         """The highest temporal level of the slot's picture from the next frame on (0 is the base), None for
-        all. Going up waits for a frame where that can be done."""
+        all; it stays when another source plays. Going up waits for a frame where that can be done: one that
+        says so (Y of VP8, U of VP9, a switch indication of AV1's descriptor) or a key frame. H.264 says no
+        levels in its packets, so all of it plays."""
 
     def record(self, peer: int, source: int, path: Path | None, *, kind: str = "") -> None:
         """Append the best layer of the source to a new file at ``path`` (media/recording/FORMAT.md) from now
@@ -216,6 +227,22 @@ class Event:
         @property
         def layer(self) -> int: ...
         def __new__(cls, peer: int, source: int, layer: int) -> Self: ...
+
+    @final
+    class SourceLevel(Event):
+        """How loud the source is: twice a second while it is heard, and once when no longer.
+
+        ``level``: dB below overload (RFC 6464), smoothed over half a second; 127 for silence.
+        """
+
+        __match_args__: tuple[Literal["peer"], Literal["source"], Literal["level"]] = ...
+        @property
+        def peer(self) -> int: ...
+        @property
+        def source(self) -> int: ...
+        @property
+        def level(self) -> int: ...
+        def __new__(cls, peer: int, source: int, level: int) -> Self: ...
 
     @final
     class SlotSwitched(Event):

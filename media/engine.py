@@ -58,6 +58,7 @@ class PeerHandler(Protocol):
         """No authenticated packet for some seconds (``quiet``), or one came again."""
 
     def source_live(self, source: int, layer: int, live: bool) -> None: ...
+    def source_level(self, source: int, level: int) -> None: ...
     def recording_failed(self, source: int, text: str) -> None:
         """What is recorded of the source has a hole from now on, or has ended."""
 
@@ -137,6 +138,9 @@ class PacketEngine:
             ),
             _engine.Event.SourceIdle: self._for_peer(
                 lambda peer, event: peer.source_live(event.source, event.layer, False)
+            ),
+            _engine.Event.SourceLevel: self._for_peer(
+                lambda peer, event: peer.source_level(event.source, event.level)
             ),
             # Nobody waits for it yet: a slot's new picture speaks for itself.
             _engine.Event.SlotSwitched: lambda event: None,
@@ -261,8 +265,14 @@ class PacketEngine:
             rid_extension=plan.extensions.rid,
             repaired_rid_extension=plan.extensions.repaired_rid,
             level_extension=plan.extensions.level,
+            # Other codecs may bring one too, whose numbers would not be those that the engine continues.
+            dependency_extension=plan.extensions.dependency if plan.codec.name == "av1" else None,
         )
         return source
+
+    def unpublish(self, peer: int, source: int) -> None:
+        """Take nothing of the source any more; who plays it has an empty place, its recording ends."""
+        self._command(self._running().unpublish, peer, source)
 
     def add_slot(self, peer: int, plan: SlotPlan) -> None:
         """Create a slot of the peer, both halves of it."""
@@ -281,11 +291,17 @@ class PacketEngine:
                 mid_extension=half.extensions.mid,
                 level_extension=half.extensions.level,
                 send_time_extension=half.extensions.send_time,
+                dependency_extension=half.extensions.dependency,
+                red_payload_type=half.red_payload_type,
             )
 
     def route(self, peer: int, slot: int, media: Media, source: int | None) -> None:
         """Play a source in one half of a slot, or nothing."""
         self._command(self._running().route, peer, slot, media=media, source=source)
+
+    def set_temporal(self, peer: int, slot: int, level: int | None) -> None:
+        """Play a slot's picture up to this temporal level from the next frame on; 0 is the base, None all."""
+        self._command(self._running().set_temporal, peer, slot, level=level)
 
     def record(self, peer: int, source: int, path: Path | None, *, kind: str = "") -> None:
         """Append the best layer of a source to a new file from now on; None ends that.
@@ -345,7 +361,11 @@ class PacketEngine:
 
     def _drain(self) -> None:
         for event in self._running().drain():
-            self._dispatch[type(event)](event)
+            try:
+                self._dispatch[type(event)](event)
+            except Exception:
+                # The rest of the batch belongs to other endpoints.
+                logger.exception("a packet engine event was not handled: %s", type(event).__name__)
             # A handler may have stopped the engine.
             if self._native is None:
                 return
@@ -356,11 +376,7 @@ class PacketEngine:
             if handler is None:
                 self.counters.events_without_peer += 1
                 return
-            try:
-                tell(handler, event)
-            except Exception:
-                # The rest of the batch belongs to other endpoints.
-                logger.exception("a packet engine event of peer %d was not handled", event.peer)
+            tell(handler, event)
 
         return handle
 

@@ -1,6 +1,6 @@
 """Records how the real Chromium packetises a camera with temporal levels, for the tests of the packet engine.
 
-    .venv/bin/python -m tests.media.record_payloads
+    .venv/bin/python -m tests.media.record_payloads [VP8 | VP9 | H264 | AV1]...
 
 Writes one file for each codec into media/rust/engine/tests/recorded: a line for each RTP packet of the
 first pictures, in hexadecimal, decrypted, its payload cut after 32 octets. aiortc is the other end: it is
@@ -14,6 +14,7 @@ import asyncio
 import json
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,10 @@ RECORDED = Path(__file__).parents[2] / "media/rust/engine/tests/recorded"
 DEPENDENCY_URI = "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
 PACKETS = 48
 KEPT = 32
-CODECS = ("VP8", "VP9", "AV1")
+CODECS = ("VP8", "VP9", "H264", "AV1")
+# Chromium leaves the numbers and levels out of the VP8 payload where it sends them as a dependency descriptor; a lesson
+# has descriptors for AV1 alone.
+DESCRIBED = ("VP9", "AV1")
 
 _OFFER = """
 async (codec) => {
@@ -39,7 +43,9 @@ async (codec) => {
     direction: "sendonly", sendEncodings: [{scalabilityMode: "L1T3", maxBitrate: 150000}],
   });
   const all = RTCRtpReceiver.getCapabilities("video").codecs;
-  transceiver.setCodecPreferences(all.filter(({mimeType}) => mimeType === `video/${codec}`).slice(0, 1));
+  const fits = ({mimeType, sdpFmtpLine}) => mimeType === `video/${codec}`
+    && (codec !== "H264" || /packetization-mode=1.*42e01f/.test(sdpFmtpLine));
+  transceiver.setCodecPreferences(all.filter(fits).slice(0, 1));
   await pc.setLocalDescription();
   await new Promise((done) => {
     if (pc.iceGatheringState === "complete") done();
@@ -58,6 +64,8 @@ def _teach_aiortc() -> None:
     ]
     for payload_type, codec in enumerate(aiortc.codecs.CODECS["video"], 100):
         codec.payloadType = payload_type
+        if codec.name == "H264":
+            codec.parameters = {"packetization-mode": "1", "profile-level-id": "42e01f"}
     aiortc.codecs.HEADER_EXTENSIONS["video"].append(
         RTCRtpHeaderExtensionParameters(id=13, uri=DEPENDENCY_URI)
     )
@@ -80,6 +88,8 @@ async def _record(page: Page, codec: str) -> list[bytes]:
         await remote.setRemoteDescription(RTCSessionDescription(offer, "offer"))
         await remote.setLocalDescription(await remote.createAnswer())
         answer = remote.localDescription.sdp
+        if codec not in DESCRIBED:
+            answer = "".join(line for line in answer.splitlines(True) if DEPENDENCY_URI not in line)
         if "extmap-allow-mixed" not in answer:
             answer = answer.replace("t=0 0\r\n", "t=0 0\r\na=extmap-allow-mixed\r\n", 1)
         await page.evaluate(
@@ -102,11 +112,11 @@ def _cut(packet: bytes) -> bytes:
     return packet[: end + KEPT]
 
 
-async def record_all(program: str) -> None:
+async def record_all(program: str, codecs: Sequence[str]) -> None:
     _teach_aiortc()
     RECORDED.mkdir(exist_ok=True)
     async with chromium_page(program) as page:
-        for codec in CODECS:
+        for codec in codecs:
             packets = await _record(page, codec)
             path = RECORDED / f"{codec.lower()}-l1t3.txt"
             text = "".join(_cut(packet).hex() + "\n" for packet in packets)
@@ -119,7 +129,7 @@ def main() -> int:
     if chromium is None:
         print("chromium must be installed", file=sys.stderr)
         return 1
-    asyncio.run(record_all(chromium))
+    asyncio.run(record_all(chromium, sys.argv[1:] or CODECS))
     return 0
 
 

@@ -138,7 +138,7 @@ impl Engine {
         posted(|| self.core.post(Command::SendDtls(peer, data.as_bytes().to_vec())))
     }
 
-    #[pyo3(signature = (peer, source, *, media, codec, mid, payload_type, rtx_payload_type, nack, clock_rate, layers, mid_extension, rid_extension, repaired_rid_extension, level_extension, dependency_extension = None))]
+    #[pyo3(signature = (peer, source, *, media, codec, mid, payload_type, rtx_payload_type, nack, clock_rate, layers, mid_extension, rid_extension, repaired_rid_extension, level_extension, dependency_extension = None, red_payload_type = None))]
     fn publish(
         &self,
         peer: u64,
@@ -156,6 +156,7 @@ impl Engine {
         repaired_rid_extension: Option<u8>,
         level_extension: Option<u8>,
         dependency_extension: Option<u8>,
+        red_payload_type: Option<u8>,
     ) -> PyResult<()> {
         let spec = Publish {
             peer,
@@ -176,6 +177,7 @@ impl Engine {
             repaired_rid_extension,
             level_extension,
             dependency_extension,
+            red_payload_type,
         };
         posted(|| self.core.post(Command::Publish(spec)))
     }

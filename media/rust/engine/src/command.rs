@@ -102,8 +102,18 @@ pub struct Publish {
     pub repaired_rid_extension: Option<u8>,
     /// Header extension id of the audio level (RFC 6464).
     pub level_extension: Option<u8>,
-    /// Header extension id of the dependency descriptor (AV1).
+    /// Header extension id of the dependency descriptor. It is read of AV1 alone.
     pub dependency_extension: Option<u8>,
+    /// The payload type of redundant audio (RFC 2198), where the publisher may send that instead.
+    pub red_payload_type: Option<u8>,
+}
+
+impl Publish {
+    /// Whether packets of the source itself, no retransmissions, may have this payload type.
+    #[must_use]
+    pub fn carries(&self, payload_type: u8) -> bool {
+        self.payload_type == payload_type || self.red_payload_type == Some(payload_type)
+    }
 }
 
 /// A payload that a half may carry.
@@ -253,6 +263,8 @@ pub enum CommandError {
     UnknownSlot,
     /// The name is taken.
     Duplicate,
+    /// The shard has as many peers as it takes.
+    Full,
     /// Keys were set before; setting them again could use an SRTP index twice.
     KeysAlreadySet,
     /// The keys do not fit the profile, or the profile is not supported.
@@ -274,6 +286,7 @@ impl CommandError {
             Self::UnknownSource => "unknown-source",
             Self::UnknownSlot => "unknown-slot",
             Self::Duplicate => "duplicate",
+            Self::Full => "full",
             Self::KeysAlreadySet => "keys-already-set",
             Self::BadKeys => "bad-keys",
             Self::Mismatch => "mismatch",

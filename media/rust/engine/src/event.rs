@@ -53,6 +53,15 @@ pub enum Event {
         /// Which layer.
         layer: LayerIndex,
     },
+    /// How loud a source is: twice a second while it is heard, and once when no longer.
+    SourceLevel {
+        /// Whose.
+        peer: PeerId,
+        /// Which source.
+        source: SourceId,
+        /// dB below overload (RFC 6464), smoothed; 127 for silence.
+        level: u8,
+    },
     /// A half plays something else from now on.
     SlotSwitched {
         /// Whose.

@@ -5,6 +5,7 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook};
 use std::sync::Once;
+use std::thread;
 
 #[cfg(not(panic = "unwind"))]
 compile_error!("a fault of one lesson would end the whole program: build with panic = \"unwind\"");
@@ -22,20 +23,25 @@ thread_local! {
 /// that would print it to standard error is kept from it; panics elsewhere in the process find theirs as it was.
 pub fn contain<T>(act: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let before = take_hook();
-        set_hook(Box::new(move |info| {
-            if DEPTH.get() == 0 {
-                before(info);
-            } else {
-                NOTED.set(Some(describe(info)));
-            }
-        }));
-    });
+    // On its way out of a panic a thread may not change the hook.
+    if !thread::panicking() {
+        HOOK.call_once(note_what_is_contained);
+    }
     DEPTH.set(DEPTH.get() + 1);
     let outcome = catch_unwind(AssertUnwindSafe(act));
     DEPTH.set(DEPTH.get() - 1);
     outcome.map_err(|panic| NOTED.take().unwrap_or_else(|| message(&*panic).to_owned()))
+}
+
+fn note_what_is_contained() {
+    let before = take_hook();
+    set_hook(Box::new(move |info| {
+        if DEPTH.get() == 0 {
+            before(info);
+        } else {
+            NOTED.set(Some(describe(info)));
+        }
+    }));
 }
 
 fn describe(info: &PanicHookInfo<'_>) -> String {

@@ -27,6 +27,7 @@ pub mod fault;
 pub mod ice;
 pub mod io;
 pub mod keyframes;
+pub mod loudness;
 pub mod output;
 pub mod peer;
 pub mod picture;

@@ -31,6 +31,8 @@ pub struct Incoming<'a> {
     pub payload: Range<usize>,
     /// Marker bit.
     pub marker: bool,
+    /// No packet after it has come yet.
+    pub is_newest: bool,
     /// Extended sequence number.
     pub index: u64,
     /// Unwrapped timestamp.
@@ -77,7 +79,7 @@ pub struct HalfCounters {
     pub key_frame_requests: u64,
     /// Packets of temporal levels that were not wanted.
     pub left_out: u64,
-    /// Packets that carried an earlier frame along.
+    /// Packets that carried earlier frames along.
     pub redundant: u64,
 }
 
@@ -261,9 +263,9 @@ impl Half {
         let header_len = out.arena.len() - start;
         let octets = &incoming.packet[incoming.payload.clone()];
         if red.is_some() {
-            let earlier = self.redundancy.earlier(timestamp);
-            self.counters.redundant += u64::from(earlier.is_some());
-            red::write(&mut out.arena, payload.payload_type, earlier, octets);
+            let (earlier, count) = self.redundancy.earlier(timestamp, octets.len());
+            self.counters.redundant += u64::from(count > 0);
+            red::write(&mut out.arena, payload.payload_type, &earlier[..count], octets);
         } else {
             out.arena.extend_from_slice(octets);
         }
@@ -400,7 +402,12 @@ impl Half {
     }
 
     fn may_begin(&self, incoming: &Incoming<'_>) -> bool {
-        self.spec.media == Media::Audio || incoming.understood.begins_key_frame
+        match self.spec.media {
+            // A voice keeps the distance from the clock that it begins with until it pauses: a packet that comes late
+            // would have to be put after what was sent, and all that follows would be as late as it is.
+            Media::Audio => incoming.is_newest,
+            Media::Video => incoming.understood.begins_key_frame,
+        }
     }
 
     fn begin(&mut self, feed: Feed, index: u64) {

@@ -2,10 +2,12 @@
 
 use crate::capture::SourceClock;
 use crate::command::Publish;
+use crate::loudness::Loudness;
 use crate::receive::ReceiveStats;
 use crate::record::tap::Tap;
 use crate::repair::cache::PacketCache;
 use crate::repair::lost::Missing;
+use crate::repair::recovered::FrameOrder;
 use crate::time::Micros;
 use crate::types::{LayerIndex, SourceId};
 use crate::window::{Standing, Window};
@@ -48,6 +50,10 @@ pub struct Layer {
     pub live: bool,
     /// What the dependency descriptors of its frames refer to (AV1).
     pub structure: Option<Structure>,
+    /// Where the earlier frames of redundant audio belong; filled where the publisher may send that.
+    pub order: FrameOrder,
+    /// Frames that came along with a later one and by no other way.
+    pub recovered: u64,
     /// Who plays it.
     pub subscribers: Vec<Subscriber>,
 }
@@ -67,6 +73,8 @@ impl Layer {
             heard_at: None,
             live: false,
             structure: None,
+            order: FrameOrder::default(),
+            recovered: 0,
             subscribers: Vec::new(),
         }
     }
@@ -112,6 +120,8 @@ pub struct Source {
     pub owner: usize,
     /// From high to low.
     pub layers: Vec<Layer>,
+    /// How loud it is, where its packets say so.
+    pub loudness: Loudness,
     /// It is recorded.
     pub tap: Option<Tap>,
 }
@@ -125,7 +135,7 @@ impl Source {
             .iter()
             .map(|layer| Layer::new(layer.rid.clone(), layer.ssrc, spec.clock_rate))
             .collect();
-        Self { spec, owner, layers, tap: None }
+        Self { spec, owner, layers, loudness: Loudness::default(), tap: None }
     }
 
     /// Its name.

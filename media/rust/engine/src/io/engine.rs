@@ -188,13 +188,19 @@ impl Engine {
         if shard >= self.shards() {
             return Err(PostError::UnknownShard);
         }
+        let (peer, ufrag) = (spec.peer, spec.local_ufrag.clone());
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        places.entry(spec.peer).or_insert_with(|| {
-            self.shared.directory.add(&spec.local_ufrag, shard);
-            PeerPlace { shard, ufrags: VecDeque::from([spec.local_ufrag.clone()]) }
-        });
-        drop(places);
-        self.push(shard, Command::AddPeer(spec))
+        let is_new = !places.contains_key(&peer);
+        if is_new {
+            self.shared.directory.add(&ufrag, shard);
+            places.insert(peer, PeerPlace { shard, ufrags: VecDeque::from([ufrag.clone()]) });
+        }
+        let pushed = self.push(shard, Command::AddPeer(spec));
+        if is_new && pushed.is_err() {
+            self.shared.directory.remove(&ufrag);
+            places.remove(&peer);
+        }
+        pushed
     }
 
     /// Give a command to the shard of its peer, or to all where it is for none.

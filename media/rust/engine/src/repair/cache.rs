@@ -73,6 +73,17 @@ impl PacketCache {
         kept.dependency.extend_from_slice(dependency);
     }
 
+    /// Forget all and give the memory back: nothing came for so long that nobody asks any more.
+    pub fn clear(&mut self) {
+        self.places = Vec::new();
+    }
+
+    /// Octets of the packets that are kept.
+    #[must_use]
+    pub fn octets(&self) -> usize {
+        self.places.iter().map(|kept| kept.payload.len() + kept.dependency.len()).sum()
+    }
+
     /// The packet with this number, if it is there and came less than [`WORTH_US`] ago.
     #[must_use]
     pub fn get(&self, index: u64, now: Micros) -> Option<&CachedPacket> {
@@ -111,6 +122,20 @@ mod tests {
         assert!(cache.get(70_000, Micros(2)).is_none(), "overwritten");
         put(&mut cache, 70_000, Micros(2));
         assert!(cache.get(70_000 + PACKETS as u64, Micros(2)).is_some(), "not by an older one");
+    }
+
+    #[test]
+    fn it_is_bounded_in_octets_and_gives_them_back() {
+        let mut cache = PacketCache::default();
+        for index in 0..5_000 {
+            cache.put(index, 0, Micros(0), false, &[7; 2_048], &[1; 255], Micros(0));
+            assert!(cache.octets() <= OCTETS + PACKETS * 255);
+        }
+        assert_eq!(cache.octets(), OCTETS + PACKETS * 255, "and it keeps what it says");
+        assert!(cache.get(4_488, Micros(0)).is_some() && cache.get(4_487, Micros(0)).is_none());
+        cache.clear();
+        assert_eq!((cache.octets(), cache.places.capacity()), (0, 0));
+        assert!(cache.get(4_999, Micros(0)).is_none());
     }
 
     #[test]

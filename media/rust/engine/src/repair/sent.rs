@@ -4,10 +4,12 @@ use super::WORTH_US;
 use crate::time::Micros;
 use crate::types::Feed;
 
-/// Pictures' packets remembered; as many as a layer's cache holds.
+/// Pictures' packets remembered at most; as many as a layer's cache holds.
 const PICTURES: usize = super::cache::PACKETS;
-/// Voices' packets remembered: a second and a quarter at 20 ms each.
+/// Voices' packets remembered at most: a second and a quarter at 20 ms each.
 const VOICES: usize = 64;
+/// Places of a half that has sent little; there are twice as many whenever a second does not fit, up to the most.
+const FIRST: usize = 16;
 /// A packet is not sent again sooner than this after it was sent: the question crossed the answer.
 const PATIENCE_US: i64 = 10_000;
 /// Times that one packet is sent again.
@@ -57,7 +59,7 @@ pub struct SentPicture {
 /// See the module.
 #[derive(Debug, Default)]
 pub struct SentPictures {
-    /// At `slot_index % PICTURES`.
+    /// At `slot_index` modulo their number.
     places: Vec<Option<(SentPicture, Leaving)>>,
     highest: u64,
 }
@@ -65,10 +67,10 @@ pub struct SentPictures {
 impl SentPictures {
     /// A packet left.
     pub fn put(&mut self, sent: SentPicture, now: Micros) {
-        let place = (sent.slot_index % PICTURES as u64) as usize;
-        if self.places.len() <= place {
-            self.places.resize(place + 1, None);
-        }
+        let of = |place: &Option<(SentPicture, Leaving)>| {
+            place.as_ref().map(|(sent, leaving)| (sent.slot_index, leaving.first))
+        };
+        let place = make_room(&mut self.places, sent.slot_index, now, PICTURES, of);
         self.highest = self.highest.max(sent.slot_index);
         self.places[place] = Some((sent, Leaving::new(now)));
     }
@@ -83,7 +85,7 @@ impl SentPictures {
     /// How the packet that the receiver misses was written, if it may be sent again; it counts as sent again.
     pub fn again(&mut self, sequence: u16, now: Micros) -> Option<SentPicture> {
         let index = below(self.highest, sequence)?;
-        let place = (index % PICTURES as u64) as usize;
+        let place = place_of(index, self.places.len());
         let (sent, leaving) = self.places.get_mut(place)?.as_mut()?;
         (sent.slot_index == index && leaving.again(now)).then_some(*sent)
     }
@@ -93,7 +95,7 @@ impl SentPictures {
 /// index must never protect two texts.
 #[derive(Debug, Default)]
 pub struct SentVoices {
-    /// At `index % VOICES`.
+    /// At `index` modulo their number.
     places: Vec<(u64, Leaving, Vec<u8>)>,
     highest: u64,
 }
@@ -101,10 +103,11 @@ pub struct SentVoices {
 impl SentVoices {
     /// A packet left.
     pub fn put(&mut self, index: u64, protected: &[u8], now: Micros) {
-        let place = (index % VOICES as u64) as usize;
-        if self.places.len() <= place {
-            self.places.resize_with(place + 1, Default::default);
-        }
+        let of = |place: &(u64, Leaving, Vec<u8>)| {
+            let (index, leaving, octets) = place;
+            (!octets.is_empty()).then_some((*index, leaving.first))
+        };
+        let place = make_room(&mut self.places, index, now, VOICES, of);
         self.highest = self.highest.max(index);
         let kept = &mut self.places[place];
         kept.0 = index;
@@ -123,9 +126,39 @@ impl SentVoices {
     /// The packet that the receiver misses, if it may be sent again; it counts as sent again.
     pub fn again(&mut self, sequence: u16, now: Micros) -> Option<&[u8]> {
         let index = below(self.highest, sequence)?;
-        let (kept, leaving, octets) = self.places.get_mut((index % VOICES as u64) as usize)?;
+        let place = place_of(index, self.places.len());
+        let (kept, leaving, octets) = self.places.get_mut(place)?;
         (*kept == index && !octets.is_empty() && leaving.again(now)).then_some(octets)
     }
+}
+
+fn place_of(index: u64, places: usize) -> usize {
+    (index % places.max(1) as u64) as usize
+}
+
+/// The place for the packet of this number, with what a second needs beside it, up to `most`. `of` says which packet is
+/// in a place, and when it left.
+fn make_room<P: Default>(
+    places: &mut Vec<P>,
+    index: u64,
+    now: Micros,
+    most: usize,
+    of: impl Fn(&P) -> Option<(u64, Micros)>,
+) -> usize {
+    let is_wanted =
+        |place: &P| of(place).is_some_and(|(other, left)| other != index && now.since(left) <= WORTH_US);
+    while places.is_empty() || (places.len() < most && is_wanted(&places[place_of(index, places.len())])) {
+        let count = (places.len() * 2).max(FIRST);
+        let mut more = Vec::with_capacity(count);
+        more.resize_with(count, P::default);
+        for place in places.drain(..) {
+            if let Some((other, _)) = of(&place) {
+                more[place_of(other, count)] = place;
+            }
+        }
+        *places = more;
+    }
+    place_of(index, places.len())
 }
 
 /// The number at or below `highest` that ends in `sequence`.
@@ -137,6 +170,7 @@ fn below(highest: u64, sequence: u16) -> Option<u64> {
 mod tests {
     use super::*;
 
+    const MS: i64 = 1_000;
     const FEED: Feed = Feed { source: 1, layer: 0 };
 
     fn picture(slot_index: u64) -> SentPicture {
@@ -177,5 +211,31 @@ mod tests {
         assert_eq!(sent.again(35, Micros(0)), None, "overwritten");
         assert_eq!(sent.again(100, Micros(0)), None, "not sent yet");
         assert_eq!(SentVoices::default().again(0, Micros(0)), None);
+    }
+
+    #[test]
+    fn there_are_as_many_places_as_a_second_needs() {
+        for (gap_ms, expected) in [(100, 16), (20, 64), (6, 256), (1, PICTURES as i64)] {
+            let mut pictures = SentPictures::default();
+            let mut voices = SentVoices::default();
+            for n in 0..3_000 {
+                let now = Micros(n * gap_ms * MS);
+                let number = 70_000 + n as u64;
+                pictures.put(picture(number), now);
+                voices.put(number, &number.to_be_bytes(), now);
+                // Those of the last second are there, unless there are more than the most.
+                let oldest =
+                    |most: usize| n.checked_sub((1_000 / gap_ms).min(most as i64 - 1)).filter(|n| *n >= 0);
+                if let Some(oldest) = oldest(PICTURES) {
+                    let found = pictures.again((70_000 + oldest) as u16, now).expect("sent");
+                    assert_eq!(found.slot_index, 70_000 + oldest as u64);
+                }
+                if let Some(oldest) = oldest(VOICES) {
+                    assert!(voices.again((70_000 + oldest) as u16, now).is_some(), "{oldest} of {n}");
+                }
+            }
+            assert_eq!(pictures.places.capacity() as i64, expected, "every {gap_ms} ms");
+            assert_eq!(voices.places.capacity() as i64, expected.min(VOICES as i64));
+        }
     }
 }

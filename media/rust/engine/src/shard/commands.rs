@@ -12,7 +12,7 @@ use crate::temporal::ALL;
 use crate::time::Micros;
 use crate::types::{Feed, Media, PeerId, SlotIndex, SourceId};
 
-/// Peers that a shard takes; further ones are refused as `duplicate` names would be: by CommandFailed.
+/// Peers that a shard takes; further ones are refused.
 pub const MAX_PEERS: usize = 10_000;
 
 impl Shard {
@@ -49,11 +49,11 @@ impl Shard {
     }
 
     fn add_peer(&mut self, spec: &AddPeer, now: Micros) -> Result<(), CommandError> {
-        if self.peer_keys.contains_key(&spec.peer)
-            || self.by_ufrag.contains_key(&spec.local_ufrag)
-            || self.peers.len() >= MAX_PEERS
-        {
+        if self.peer_keys.contains_key(&spec.peer) || self.by_ufrag.contains_key(&spec.local_ufrag) {
             return Err(CommandError::Duplicate);
+        }
+        if self.peers.len() >= MAX_PEERS {
+            return Err(CommandError::Full);
         }
         let key = self.peers.insert(Peer::new(spec, random_u32(), now));
         self.peer_keys.insert(spec.peer, key);

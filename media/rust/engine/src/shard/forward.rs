@@ -9,10 +9,11 @@ use crate::peer::Stream;
 use crate::slot::{Forwarded, Incoming};
 use crate::source::Subscriber;
 use crate::time::Micros;
-use crate::types::{Feed, Media};
+use crate::types::{Codec, Feed, Media};
 use crate::understood::Understood;
+use crate::wire::red::{self, Block};
 use crate::wire::rtp::Header;
-use crate::wire::rtx;
+use crate::wire::{opus, rtx};
 use std::ops::Range;
 
 /// A packet of a layer on its way in.
@@ -21,10 +22,20 @@ struct Arrival {
     index: u64,
     /// Where the original payload lies in the packet.
     payload: Range<usize>,
-    /// It came as a retransmission.
-    is_repair: bool,
+    /// How it came.
+    way: Way,
     /// The highest number of its layer until it came.
     highest_before: Option<u64>,
+}
+
+/// How a packet came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Itself,
+    /// As a retransmission (RFC 4588).
+    Repeated,
+    /// Along with a later one (RFC 2198).
+    Redundant,
 }
 
 /// Receivers whose state is fetched together: as much as the nearest caches hold beside what is being written.
@@ -69,14 +80,70 @@ impl Shard {
             };
             let Some(index) = layer.index_of(sequence) else { return };
             let payload = payload.end - original.len()..payload.end;
-            Arrival { index, payload, is_repair: true, highest_before: None }
+            Arrival { index, payload, way: Way::Repeated, highest_before: None }
+        } else if self.sources[stream.source].spec.red_payload_type == Some(header.payload_type)
+            && !payload.is_empty()
+        {
+            let Some(own) = self.take_in_redundant(key, stream, header, packet, payload, index, now, out)
+            else {
+                return;
+            };
+            Arrival { index, payload: own, way: Way::Itself, highest_before: None }
         } else {
-            Arrival { index, payload, is_repair: false, highest_before: None }
+            Arrival { index, payload, way: Way::Itself, highest_before: None }
         };
         self.take_in(key, stream, header, packet, arrival, now, out);
     }
 
-    /// A packet of a layer, which came by itself or as a retransmission.
+    /// A packet of redundant audio: its earlier frames are taken in where they fill a gap. Gives where its own frame
+    /// lies; `None` when it has none that can be read.
+    #[allow(clippy::too_many_arguments, reason = "one call; a struct for it would only rename the arguments")]
+    fn take_in_redundant(
+        &mut self,
+        key: usize,
+        stream: Stream,
+        header: &Header,
+        packet: &[u8],
+        payload: Range<usize>,
+        index: u64,
+        now: Micros,
+        out: &mut Output,
+    ) -> Option<Range<usize>> {
+        let start = payload.start;
+        let kind = self.sources[stream.source].spec.payload_type;
+        let blocks = red::Blocks::parse(&packet[payload]).ok();
+        let count = blocks.clone().map_or(0, Iterator::count);
+        let own = blocks.clone().and_then(Iterator::last).filter(|block| block.payload_type == kind);
+        let (Some(blocks), Some(own)) = (blocks, own) else {
+            self.peers[key].counters.unexpected += 1;
+            return None;
+        };
+        let range = |block: &Block<'_>| start + block.start..start + block.start + block.payload.len();
+        let backs = (0..count as u64).rev();
+        for (block, back) in blocks.zip(backs).filter(|(block, back)| *back > 0 && block.payload_type == kind)
+        {
+            let layer = &self.sources[stream.source].layers[usize::from(stream.layer)];
+            let timestamp = layer.timestamps.peek(header.timestamp);
+            let found = opus::ticks(block.payload)
+                .and_then(|length| layer.order.place(index, timestamp, back, block.offset, length));
+            if let Some(index) = found {
+                // The extensions are about the packet's own frame.
+                let earlier = Header {
+                    timestamp: header.timestamp.wrapping_sub(block.offset),
+                    sequence: index as u16,
+                    marker: false,
+                    extension: None,
+                    ..header.clone()
+                };
+                let arrival =
+                    Arrival { index, payload: range(&block), way: Way::Redundant, highest_before: None };
+                self.take_in(key, stream, &earlier, packet, arrival, now, out);
+            }
+        }
+        Some(range(&own))
+    }
+
+    /// A packet of a layer, whichever way it came.
     #[allow(clippy::too_many_arguments, reason = "one call; a struct for it would only rename the arguments")]
     fn take_in(
         &mut self,
@@ -88,7 +155,7 @@ impl Shard {
         now: Micros,
         out: &mut Output,
     ) {
-        let Arrival { index, payload, is_repair, .. } = arrival;
+        let Arrival { index, ref payload, way, .. } = arrival;
         let peer = &mut self.peers[key];
         let source = &mut self.sources[stream.source];
         let feed = Feed { source: source.id(), layer: stream.layer };
@@ -99,7 +166,11 @@ impl Shard {
             return;
         }
         let timestamp = layer.timestamps.unwrap(header.timestamp);
-        if !is_repair {
+        if spec.red_payload_type.is_some() {
+            layer.order.put(index, timestamp);
+            layer.recovered += u64::from(way == Way::Redundant);
+        }
+        if way == Way::Itself {
             // What was repaired is lost all the same: reports and clocks are about the line.
             layer.stats.on_packet(index, timestamp, spec.clock_rate, payload.len(), now);
             layer.clock.on_packet(&mut peer.clock, timestamp, now);
@@ -113,7 +184,8 @@ impl Shard {
         let mut ask = false;
         if spec.nack {
             let noticed = layer.missing.on_packet(index, now);
-            if let Some(round_trip_us) = noticed.round_trip_us {
+            // A frame that came along answers no question.
+            if let Some(round_trip_us) = noticed.round_trip_us.filter(|_| way != Way::Redundant) {
                 peer.measured(round_trip_us);
             }
             if let (true, Some(ssrc)) = (noticed.hopeless > 0 && spec.media == Media::Video, layer.ssrc) {
@@ -121,17 +193,8 @@ impl Shard {
             }
             ask = noticed.ask;
         }
-        self.play(
-            key,
-            stream,
-            feed,
-            header,
-            packet,
-            Arrival { index, payload, is_repair, highest_before },
-            timestamp,
-            now,
-            out,
-        );
+        let arrival = Arrival { highest_before, ..arrival };
+        self.play(key, stream, feed, header, packet, arrival, timestamp, now, out);
         if ask {
             self.begin_repair(key, now, out);
         }
@@ -151,16 +214,13 @@ impl Shard {
         now: Micros,
         out: &mut Output,
     ) {
-        let Arrival { index, payload, highest_before, .. } = arrival;
+        let Arrival { index, payload, way, highest_before } = arrival;
         let place = usize::from(stream.layer);
         let source = &mut self.sources[stream.source];
         let ssrc = source.layers[place].ssrc.unwrap_or(header.ssrc);
         let origin = Origin { publisher: key, source: stream.source, feed, ssrc };
         if payload.is_empty() {
-            if self.bursts.is_full(origin) {
-                self.forward_taken(now, out);
-            }
-            self.bursts.put_padding(origin, index);
+            self.skip(origin, index, now, out);
             self.record_padding(stream, header, index, timestamp, now, out);
             return;
         }
@@ -170,13 +230,19 @@ impl Shard {
                 header.extensions(packet).find(|(found, _)| *found == id).map(|(_, value)| value)
             })
         };
-        let dependency = value_of(source.spec.dependency_extension);
+        // VP8 and VP9 say all of it in the payload; a descriptor beside that would need numbers of its own.
+        let described = source.spec.dependency_extension.filter(|_| source.spec.codec == Codec::Av1);
+        let dependency = value_of(described);
         let structure = &mut source.layers[place].structure;
         let Ok(understood) = Understood::of(source.spec.codec, octets, dependency, structure) else {
             self.peers[key].counters.unexpected += 1;
+            self.skip(origin, index, now, out);
             return;
         };
         let level = value_of(source.spec.level_extension).and_then(|value| value.first().copied());
+        if let (Some(octet), Way::Itself) = (level, way) {
+            source.loudness.on_level(octet, now);
+        }
         let is_picture = source.spec.media == Media::Video;
         let layer = &mut source.layers[place];
         if understood.begins_key_frame {
@@ -191,6 +257,7 @@ impl Shard {
             packet,
             payload,
             marker: header.marker,
+            is_newest: layer.highest() == Some(index),
             index,
             timestamp,
             captured,
@@ -204,6 +271,14 @@ impl Shard {
             self.forward_taken(now, out);
         }
         self.bursts.put(origin, &incoming, highest_before);
+    }
+
+    /// A packet that no half gets: its number is no gap to them.
+    fn skip(&mut self, origin: Origin, index: u64, now: Micros, out: &mut Output) {
+        if self.bursts.is_full(origin) {
+            self.forward_taken(now, out);
+        }
+        self.bursts.put_padding(origin, index);
     }
 
     /// Forward what was taken in and not yet forwarded.
@@ -354,6 +429,7 @@ impl Shard {
                 packet: &packet.payload,
                 payload: 0..packet.payload.len(),
                 marker: packet.marker,
+                is_newest: packet.index == highest,
                 index: packet.index,
                 timestamp: packet.timestamp,
                 captured: packet.captured,

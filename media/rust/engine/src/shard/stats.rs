@@ -67,6 +67,8 @@ struct SourceStats {
     asked_again: u64,
     repaired: u64,
     given_up: u64,
+    /// Frames that came along with a later one (RFC 2198) and by no other way.
+    recovered: u64,
     subscribers: usize,
 }
 
@@ -86,7 +88,7 @@ struct HalfStats {
     key_frame_requests: u64,
     /// Packets of temporal levels that were not wanted.
     left_out: u64,
-    /// Packets that carried an earlier frame along.
+    /// Packets that carried earlier frames along.
     redundant: u64,
 }
 
@@ -120,6 +122,7 @@ impl Shard {
                     asked_again: layer.missing.asked,
                     repaired: layer.missing.repaired,
                     given_up: layer.missing.given_up,
+                    recovered: layer.recovered,
                     subscribers: layer.subscribers.len(),
                 });
             }

@@ -20,8 +20,12 @@ impl Shard {
     ) -> Option<Stream> {
         if let Some(&stream) = self.peers[key].streams.get(&header.ssrc) {
             let spec = &self.sources[stream.source].spec;
-            let expected = if stream.is_rtx { spec.rtx_payload_type } else { Some(spec.payload_type) };
-            return (expected == Some(header.payload_type)).then_some(stream);
+            let expected = if stream.is_rtx {
+                spec.rtx_payload_type == Some(header.payload_type)
+            } else {
+                spec.carries(header.payload_type)
+            };
+            return expected.then_some(stream);
         }
         let value_of = |id: Option<u8>| {
             id.and_then(|id| {
@@ -33,7 +37,7 @@ impl Shard {
             let spec = &source.spec;
             // A retransmission is told by its payload type: its SSRC may be new, and a probe says no rid.
             let is_rtx = spec.rtx_payload_type == Some(header.payload_type);
-            if (!is_rtx && spec.payload_type != header.payload_type)
+            if (!is_rtx && !spec.carries(header.payload_type))
                 || value_of(spec.mid_extension) != Some(spec.mid.as_bytes())
             {
                 return None;

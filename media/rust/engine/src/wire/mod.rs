@@ -4,7 +4,7 @@
 //!   datagram ------------> demux -> stun
 //!   TCP octets -> framing ->     -> rtp  -> vp8, vp9 (payload descriptors), h264, av1 (payload structures)
 //!                                        -> dependency (what an AV1 frame belongs to, in a header extension)
-//!                                        -> rtx (a repeated packet), red (redundant audio, only written)
+//!                                        -> rtx (a repeated packet), red (redundant audio), opus (how long it plays)
 //!                                -> rtcp (compound, after SRTCP)
 //! ```
 //!
@@ -16,6 +16,7 @@ pub mod demux;
 pub mod dependency;
 pub mod framing;
 pub mod h264;
+pub mod opus;
 pub mod red;
 pub mod rtcp;
 pub mod rtp;
@@ -82,7 +83,7 @@ pub(crate) mod testing {
 
     /// A packet of a real browser.
     pub(crate) struct Recorded {
-        /// The dependency descriptor, where it has one.
+        /// The dependency descriptor, where it has one: VP9 and AV1.
         pub(crate) dependency: Option<Vec<u8>>,
         /// Cut after 32 octets.
         pub(crate) payload: Vec<u8>,

@@ -227,6 +227,7 @@ impl Far {
                 repaired_rid_extension: None,
                 level_extension: None,
                 dependency_extension: None,
+                red_payload_type: None,
             }))
             .expect("room");
     }

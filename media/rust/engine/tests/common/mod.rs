@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 pub mod far;
+pub mod streams;
 
 use luokkasilta_engine::command::{AddPeer, AddSlot, Command, LayerSpec, Payload, Publish, SetKeys};
 use luokkasilta_engine::event::Event;
@@ -236,6 +237,14 @@ impl Remote {
         bench.datagram(&packet, self.path);
     }
 
+    /// Ask for packets of the stream `ssrc` again (RFC 4585 section 6.2.1).
+    pub fn ask(&mut self, bench: &mut Bench, ssrc: u32, lost: &[u16]) {
+        let mut compound = Vec::new();
+        rtcp::write_receiver_report(&mut compound, 1, &[]);
+        rtcp::write_nack(&mut compound, 1, ssrc, lost);
+        self.send_rtcp(bench, &compound);
+    }
+
     /// Take from `sent` what is for this remote.
     pub fn receive(&mut self, sent: &[(SocketAddr, Vec<u8>)]) -> Received {
         let mut received = Received::default();
@@ -296,6 +305,7 @@ impl Remote {
             repaired_rid_extension: None,
             level_extension: None,
             dependency_extension: None,
+            red_payload_type: None,
         }));
     }
 
@@ -320,6 +330,7 @@ impl Remote {
             repaired_rid_extension: None,
             level_extension: Some(LEVEL_EXTENSION),
             dependency_extension: None,
+            red_payload_type: None,
         }));
     }
 

@@ -108,6 +108,7 @@ fn source(far: usize, source: SourceId, codec: Codec, mid: &str, layers: Vec<Lay
         repaired_rid_extension: Some(REPAIRED_RID),
         level_extension: (codec == Codec::Opus).then_some(LEVEL),
         dependency_extension: None,
+        red_payload_type: None,
     }
 }
 

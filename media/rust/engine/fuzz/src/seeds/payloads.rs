@@ -1,4 +1,4 @@
-//! VP8, VP9, H.264 and the dependency descriptor of AV1.
+//! VP8, VP9, H.264, the dependency descriptor of AV1, and redundant audio.
 
 use super::{Seed, hex, seed, table};
 
@@ -105,13 +105,36 @@ const H264: [(&str, &str); 20] = [
     ("aggregate-in-an-aggregate", "78 0004 78000165"),
 ];
 
+/// RFC 2198 section 3, with frames of Opus.
+const RED: [(&str, &str); 14] = [
+    ("own-alone", "6f 78 0102"),
+    ("one-earlier", "ef 0f00 03 6f 78 0102 78 0304"),
+    ("two-earlier", "ef 1e00 02 ef 0f00 03 6f 78 01 78 0203 78 0405"),
+    ("another-payload-type", "ee 0f00 01 6f 78 78"),
+    ("no-offset", "ef 0000 01 6f 78 78"),
+    ("empty-block", "ef 0f00 00 6f 78"),
+    ("largest-offset", "ef fffc 01 6f 78 78"),
+    ("block-past-the-end", "ef 0f00 04 6f 78 0102"),
+    ("length-of-1023", "ef 0fff ff 6f 78"),
+    ("headers-without-end", "ffffffffffffffffffffffffffffffff"),
+    ("header-cut-short", "ef 0f00"),
+    ("no-own-block", "ef 0f00 00"),
+    ("header-alone", "6f"),
+    ("several-opus-frames", "ef 3c00 02 6f 7b02 7b83"),
+];
+
 /// Constrained baseline by libx264, as the wire tests have it.
 const ENCODED: &[u8] = include_bytes!("../../../src/wire/h264/baseline.264");
 
 pub(super) fn seeds() -> Vec<Seed> {
-    let mut seeds =
-        [table("vp8", &VP8), table("vp9", &VP9), table("dependency", &DEPENDENCY), table("h264", &H264)]
-            .concat();
+    let mut seeds = [
+        table("vp8", &VP8),
+        table("vp9", &VP9),
+        table("dependency", &DEPENDENCY),
+        table("h264", &H264),
+        table("red", &RED),
+    ]
+    .concat();
     let starts: Vec<usize> =
         (0..ENCODED.len()).filter(|&at| ENCODED[at..].starts_with(&[0, 0, 0, 1])).collect();
     let ends = starts.iter().skip(1).copied().chain([ENCODED.len()]);

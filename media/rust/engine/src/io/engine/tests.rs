@@ -132,3 +132,24 @@ fn a_shard_that_panics_ends_its_recordings() {
     let kinds: Vec<u8> = entries.iter().map(|(kind, _)| *kind).collect();
     assert_eq!((kinds.first(), kinds.last()), (Some(&1), Some(&4)), "from its head to its end: {kinds:?}");
 }
+
+#[test]
+fn a_peer_that_finds_no_room_in_the_queue_leaves_nothing_behind_and_one_that_leaves_is_let_go() {
+    let engine = common::far::engine(ANY, 1);
+    let (mut teacher, mut school) = lesson(&engine, 0, 1);
+    flows(&mut teacher, &mut school);
+    // While the shard rests, nobody takes from its queue.
+    fail(&engine, 0);
+    while engine.post(Command::RequestStats(1)).is_ok() {}
+    let spec = || crate::command::AddPeer {
+        peer: 50,
+        local_ufrag: "local50".to_owned(),
+        local_pwd: "password-of-local-50-0123".to_owned(),
+        remote_ufrag: "far".to_owned(),
+        receive_bitrate: 1_000_000,
+    };
+    assert_eq!(engine.add_peer(0, spec()), Err(PostError::Full));
+    assert_eq!(engine.post(Command::Unpublish(50, 1)), Err(PostError::UnknownPeer));
+    assert_eq!(engine.post(Command::RemovePeer(1)), Ok(()));
+    eventually("there is room again", || engine.add_peer(0, spec()).is_ok());
+}
