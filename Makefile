@@ -10,6 +10,8 @@ SHELL := bash
 venv := .venv
 bin := $(venv)/bin
 manifest := media/rust/Cargo.toml
+# The load of the forwarding benchmark, a workspace of its own; always the release profile, so that it is built once.
+load := tests/bench/forwarding/load/Cargo.toml
 
 # One interpreter for maturin, cargo and the tests, or pyo3 is built once for each.
 export PYO3_PYTHON := $(CURDIR)/$(bin)/python
@@ -128,6 +130,8 @@ check-rust: extension
 	@echo "== cargo fmt, clippy"
 	@cargo fmt --manifest-path $(manifest) --all -- --check
 	@cargo clippy --manifest-path $(manifest) --locked --quiet --workspace --all-targets -- --deny warnings
+	@cargo fmt --manifest-path $(load) -- --check
+	@cargo clippy --manifest-path $(load) --release --locked --quiet --all-targets -- --deny warnings
 
 check-web: pages
 	@echo "== tsc, eslint"
@@ -137,6 +141,7 @@ check-web: pages
 
 test-rust: extension
 	@cargo test --manifest-path $(manifest) --locked --workspace
+	@cargo test --manifest-path $(load) --release --locked
 
 test-python: build whip-page
 	@$(bin)/python -m pytest
@@ -167,6 +172,6 @@ fuzz: needs
 	done; [ -z "$$failed" ] || { echo "something was found:$$failed" >&2; exit 1; }
 
 clean:
-	@rm -rf $(venv) web/node_modules web/dist $(clients)/node_modules $(clients)/dist signalling/static media/rust/target tests/artifacts
+	@rm -rf $(venv) web/node_modules web/dist $(clients)/node_modules $(clients)/dist signalling/static media/rust/target $(dir $(load))target tests/artifacts
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@rm -f media/_engine*.so

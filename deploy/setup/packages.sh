@@ -6,6 +6,8 @@ cd "$(dirname "$0")"
 
 packages=()
 command -v cc >/dev/null 2>&1 || packages+=(build-essential)
+# DTLS of the forwarding benchmark's load (tests/bench/forwarding/load).
+[ -e /usr/include/openssl/ssl.h ] && command -v pkg-config >/dev/null 2>&1 || packages+=(libssl-dev pkg-config)
 # Debian keeps ensurepip, which venv needs, in a package of its own.
 "$(./python.sh)" -c 'import ensurepip, venv' >/dev/null 2>&1 || packages+=(python3-venv)
 # Chromium draws nothing without a font.

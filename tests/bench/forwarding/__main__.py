@@ -6,7 +6,7 @@ is compared: our server, Debian's Janus at its best setting, and the bare loop, 
 Each run has fresh processes; the runs of all rivals alternate, so that other work on the machine meets them
 alike.
 
---sweep         from 1 to 200 receivers, medians of 5 runs of 3 s; about 12 minutes
+--sweep         from 1 to 200 receivers, medians of 5 runs of 3 s; 12 minutes and more on a busy machine
 --silent 1000   what so many connected endpoints cost while nobody publishes; about 2 minutes
 --two-lessons   two lessons on two shards against two bare loops; about 2 minutes
 """

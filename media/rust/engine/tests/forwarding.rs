@@ -328,32 +328,6 @@ fn a_receiver_that_leaves_between_two_pictures_is_forgotten_by_both() {
     assert_eq!(stats["peers"][1]["sources"][0]["subscribers"], 0);
 }
 
-#[test]
-fn a_voice_begins_with_its_newest_packet() {
-    let mut bench = Bench::default();
-    let mut teacher = Remote::join(&mut bench, 1);
-    teacher.publish_voice(&mut bench, 11, Some(80));
-    let mut school = Remote::join(&mut bench, 2);
-    school.add_pair(&mut bench, 0);
-    let mut say = |bench: &mut Bench, n: u16| {
-        teacher.send_rtp(
-            bench,
-            &voice_fields(80, n, u32::from(n) * 960),
-            u64::from(n),
-            &[n as u8],
-            None,
-            None,
-        );
-    };
-    [1, 2, 5].into_iter().for_each(|n| say(&mut bench, n));
-    school.route(&mut bench, 0, Media::Audio, Some(11));
-    // What comes late now is of before; put first, it would hold all back that follows.
-    [3, 6, 4, 8, 7].into_iter().for_each(|n| say(&mut bench, n));
-    let heard = school.receive(&bench.sent()).rtp;
-    let said: Vec<u8> = heard.iter().map(|(header, packet)| packet[header.payload_offset]).collect();
-    assert_eq!(said, [6, 8, 7]);
-}
-
 /// A frame of `count` packets whose first has the sequence number `first`.
 fn frame(teacher: &mut Remote, first: u16, count: u16, timestamp: u32, key_frame: bool) -> Vec<Vec<u8>> {
     (0..count)
@@ -431,4 +405,30 @@ fn padding_within_a_burst_leaves_no_gap() {
     let got = school.receive(&bench.sent());
     let first = got.rtp[0].0.sequence;
     assert_eq!(bodies(&got), [(first, 0), (first + 1, 1), (first + 2, 0), (first + 3, 1)]);
+}
+
+#[test]
+fn a_voice_begins_with_its_newest_packet() {
+    let mut bench = Bench::default();
+    let mut teacher = Remote::join(&mut bench, 1);
+    teacher.publish_voice(&mut bench, 11, Some(80));
+    let mut school = Remote::join(&mut bench, 2);
+    school.add_pair(&mut bench, 0);
+    let mut say = |bench: &mut Bench, n: u16| {
+        teacher.send_rtp(
+            bench,
+            &voice_fields(80, n, u32::from(n) * 960),
+            u64::from(n),
+            &[n as u8],
+            None,
+            None,
+        );
+    };
+    [1, 2, 5].into_iter().for_each(|n| say(&mut bench, n));
+    school.route(&mut bench, 0, Media::Audio, Some(11));
+    // What comes late now is of before; put first, it would hold all back that follows.
+    [3, 6, 4, 8, 7].into_iter().for_each(|n| say(&mut bench, n));
+    let heard = school.receive(&bench.sent()).rtp;
+    let said: Vec<u8> = heard.iter().map(|(header, packet)| packet[header.payload_offset]).collect();
+    assert_eq!(said, [6, 8, 7]);
 }

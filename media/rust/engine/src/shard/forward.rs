@@ -79,12 +79,8 @@ impl Shard {
                 return;
             };
             let Some(index) = layer.index_of(sequence) else { return };
-            Arrival {
-                index,
-                payload: payload.end - original.len()..payload.end,
-                way: Way::Repeated,
-                highest_before: None,
-            }
+            let payload = payload.end - original.len()..payload.end;
+            Arrival { index, payload, way: Way::Repeated, highest_before: None }
         } else if self.sources[stream.source].spec.red_payload_type == Some(header.payload_type)
             && !payload.is_empty()
         {
@@ -224,7 +220,7 @@ impl Shard {
         let ssrc = source.layers[place].ssrc.unwrap_or(header.ssrc);
         let origin = Origin { publisher: key, source: stream.source, feed, ssrc };
         if payload.is_empty() {
-            self.pass_over(origin, index, now, out);
+            self.skip(origin, index, now, out);
             self.record_padding(stream, header, index, timestamp, now, out);
             return;
         }
@@ -240,7 +236,7 @@ impl Shard {
         let structure = &mut source.layers[place].structure;
         let Ok(understood) = Understood::of(source.spec.codec, octets, dependency, structure) else {
             self.peers[key].counters.unexpected += 1;
-            self.pass_over(origin, index, now, out);
+            self.skip(origin, index, now, out);
             return;
         };
         let level = value_of(source.spec.level_extension).and_then(|value| value.first().copied());
@@ -278,7 +274,7 @@ impl Shard {
     }
 
     /// A packet that no half gets: its number is no gap to them.
-    fn pass_over(&mut self, origin: Origin, index: u64, now: Micros, out: &mut Output) {
+    fn skip(&mut self, origin: Origin, index: u64, now: Micros, out: &mut Output) {
         if self.bursts.is_full(origin) {
             self.forward_taken(now, out);
         }

@@ -32,7 +32,7 @@ const STDIN: u64 = u64::MAX;
 #[serde(rename_all = "snake_case")]
 enum Command {
     Open { id: u64 },
-    Add { id: u64, plan: Plan },
+    Add { id: u64, plan: Box<Plan> },
     Raw { id: u64, key: [u8; 16], salt: [u8; 12] },
     Start,
     Begin,
@@ -56,7 +56,7 @@ impl Load {
             }
             Command::Add { id, plan } => {
                 let socket = self.opened.remove(&id).ok_or("an endpoint is opened before it is added")?;
-                self.insert(id, Endpoint::new(socket, plan, id))?;
+                self.insert(id, Endpoint::new(socket, *plan, id))?;
             }
             Command::Raw { id, key, salt } => {
                 self.insert(id, Endpoint::raw(Srtp::new(Master { key, salt }), id))?;
