@@ -10,9 +10,11 @@
 
 pub mod budget;
 pub mod cache;
+pub mod echo;
 pub mod lost;
 pub mod redundancy;
 pub mod sent;
+pub mod tail;
 
 use crate::time::Micros;
 

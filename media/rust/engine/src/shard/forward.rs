@@ -4,6 +4,7 @@ use super::Shard;
 use crate::event::Event;
 use crate::output::Output;
 use crate::peer::Stream;
+use crate::repair::echo::Echo;
 use crate::slot::{Forwarded, Incoming};
 use crate::source::Subscriber;
 use crate::time::Micros;
@@ -89,9 +90,11 @@ impl Shard {
             peer.receiver_report_now = true;
             out.events.push(Event::SourceLive { peer: peer.id, source: feed.source, layer: feed.layer });
         }
-        let mut ask = false;
+        let (mut ask, mut is_open) = (false, false);
         if spec.nack {
-            let noticed = layer.missing.on_packet(index, now);
+            // A voice comes again as it was, so it can't be told from one that was only late.
+            let measures = is_repair || spec.rtx_payload_type.is_none();
+            let noticed = layer.missing.on_packet(index, measures, now);
             if let Some(round_trip_us) = noticed.round_trip_us {
                 peer.measured(round_trip_us);
             }
@@ -99,6 +102,11 @@ impl Shard {
                 peer.gate.want(ssrc);
             }
             ask = noticed.ask;
+            if spec.media == Media::Video {
+                let is_end = header.marker || payload.is_empty();
+                layer.tail.on_packet(index, timestamp, is_end, now);
+                is_open = layer.tail.is_open() && layer.missing.is_losing(now);
+            }
         }
         self.play(
             key,
@@ -113,6 +121,9 @@ impl Shard {
         );
         if ask {
             self.begin_repair(key, now, out);
+        }
+        if is_open {
+            self.look_after(key, now);
         }
     }
 
@@ -198,6 +209,7 @@ impl Shard {
         let mut subscribers = std::mem::take(&mut self.sources[source_key].layers[place].subscribers);
         let mut left: Vec<(Feed, Subscriber)> = Vec::new();
         let mut begun: Vec<Subscriber> = Vec::new();
+        let mut late: Vec<usize> = Vec::new();
         let mut key_frame_wanted = false;
         subscribers.retain(|&me| {
             let peer = &mut self.peers[me.peer];
@@ -208,6 +220,12 @@ impl Shard {
                 Ok(Forwarded::Sent) => {
                     self.counters.forwarded += 1;
                     peer.budget.earn(incoming.payload.len());
+                }
+                Ok(Forwarded::Late(sequence)) => {
+                    self.counters.forwarded += 1;
+                    peer.budget.earn(incoming.payload.len());
+                    peer.echoes.add(Echo { half: me.half, sequence }, now);
+                    late.push(me.peer);
                 }
                 Ok(Forwarded::Switched) => {
                     self.counters.forwarded += 1;
@@ -235,6 +253,9 @@ impl Shard {
         }
         for me in begun {
             self.catch_up(me, source_key, feed, incoming.index, now, out);
+        }
+        for key in late {
+            self.look_after(key, now);
         }
         if key_frame_wanted {
             self.peers[publisher].gate.want(ssrc);
