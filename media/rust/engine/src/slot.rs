@@ -5,8 +5,9 @@ use crate::output::{Output, Path};
 use crate::picture::PictureNumbers;
 use crate::repair::budget::Budget;
 use crate::repair::cache::CachedPacket;
+use crate::repair::echo::BadLine;
 use crate::repair::redundancy::Redundancy;
-use crate::repair::sent::{SentPicture, SentPictures, SentVoices};
+use crate::repair::sent::{SentPicture, SentPictures, SentVoices, Why};
 use crate::seqmap::SequenceMap;
 use crate::srtp::{Outbound, SrtpError};
 use crate::temporal::TemporalFilter;
@@ -54,6 +55,8 @@ pub struct Incoming<'a> {
 pub enum Forwarded {
     /// It was written.
     Sent,
+    /// It was written, behind later ones, to a receiver on a bad line: its number here.
+    Late(u16),
     /// It was written and is the first of its feed here.
     Switched,
     /// It is not for this half now (another feed plays, or it waits for a key frame).
@@ -105,6 +108,7 @@ pub struct Half {
     sent_pictures: SentPictures,
     sent_voices: SentVoices,
     redundancy: Redundancy,
+    line: BadLine,
     /// The extended sequence number of the next retransmission.
     next_rtx: u64,
     /// The receiver has not yet shown by a report that it knows the SSRC.
@@ -144,6 +148,7 @@ impl Half {
             sent_pictures: SentPictures::default(),
             sent_voices: SentVoices::default(),
             redundancy: Redundancy::default(),
+            line: BadLine::default(),
             next_rtx: u64::from(begin.rtx_sequence & 0x7fff),
             mid_needed: true,
         }
@@ -244,6 +249,7 @@ impl Half {
             self.counters.refused += 1;
             return Ok(Forwarded::NotNow);
         }
+        let next = self.sequence.next();
         let Some(index) = self.sequence.map(incoming.index) else {
             self.counters.refused += 1;
             return Ok(Forwarded::NotNow);
@@ -303,7 +309,8 @@ impl Half {
             self.report_now = true;
             return Ok(Forwarded::Switched);
         }
-        Ok(Forwarded::Sent)
+        let is_late = index < next && self.line.is_bad();
+        Ok(if is_late { Forwarded::Late(index as u16) } else { Forwarded::Sent })
     }
 
     /// The receiver misses a packet of this half: send it again, if it is still there and the budget gives it. A
@@ -315,6 +322,7 @@ impl Half {
     pub fn resend<'a>(
         &mut self,
         sequence: u16,
+        why: Why,
         find: impl FnOnce(Feed, u64) -> Option<(Codec, &'a CachedPacket)>,
         budget: &mut Budget,
         srtp: &mut Outbound,
@@ -323,7 +331,7 @@ impl Half {
         now: Micros,
     ) -> Option<bool> {
         if self.spec.media == Media::Audio {
-            let protected = self.sent_voices.again(sequence, now)?;
+            let protected = self.sent_voices.again(sequence, why, now)?;
             let may = budget.spend(protected.len(), now);
             if may {
                 out.send(protected, path);
@@ -331,7 +339,7 @@ impl Half {
             return Some(may);
         }
         let ssrc = self.spec.rtx_ssrc?;
-        let sent = self.sent_pictures.again(sequence, now)?;
+        let sent = self.sent_pictures.again(sequence, why, now)?;
         let (codec, packet) = find(sent.feed, sent.source_index)?;
         let payload_type =
             self.spec.payloads.iter().find(|payload| payload.codec == codec)?.rtx_payload_type?;
@@ -365,6 +373,12 @@ impl Half {
         Some(true)
     }
 
+    /// Whether the line to the receiver is bad, so that what it gets late or again is echoed.
+    #[must_use]
+    pub fn is_line_bad(&self) -> bool {
+        self.line.is_bad()
+    }
+
     /// A packet of the feed that is not forwarded (padding alone): close the gap it would leave.
     pub fn skip(&mut self, feed: Feed, index: u64) {
         if self.playing == Some(feed) {
@@ -375,7 +389,9 @@ impl Half {
     /// The receiver reported on this half.
     pub fn on_report(&mut self, block: &rtcp::ReportBlock) {
         self.mid_needed = false;
-        self.redundancy.on_report(block.fraction_lost);
+        let asked = self.sent_pictures.asked + self.sent_voices.asked;
+        let lost = self.line.on_report(block.fraction_lost, self.counters.packets, asked);
+        self.redundancy.on_report(lost);
         self.counters.fraction_lost = block.fraction_lost;
         self.counters.cumulative_lost = block.cumulative_lost;
     }

@@ -8,6 +8,7 @@ use crate::record::tap::Tap;
 use crate::repair::cache::PacketCache;
 use crate::repair::lost::Missing;
 use crate::repair::recovered::FrameOrder;
+use crate::repair::tail::Tail;
 use crate::time::Micros;
 use crate::types::{LayerIndex, SourceId};
 use crate::window::{Standing, Window};
@@ -34,6 +35,8 @@ pub struct Layer {
     pub rtx_ssrc: Option<u32>,
     /// What is missing of it.
     pub missing: Missing,
+    /// The picture of it that is under way.
+    pub tail: Tail,
     /// Its last packets, where it is a picture.
     pub cache: PacketCache,
     /// Which packets came, by themselves or repaired.
@@ -65,6 +68,7 @@ impl Layer {
             ssrc,
             rtx_ssrc: None,
             missing: Missing::default(),
+            tail: Tail::default(),
             cache: PacketCache::default(),
             seen: Window::default(),
             stats: ReceiveStats::default(),

@@ -12,10 +12,12 @@
 
 pub mod budget;
 pub mod cache;
+pub mod echo;
 pub mod lost;
 pub mod recovered;
 pub mod redundancy;
 pub mod sent;
+pub mod tail;
 
 use crate::time::Micros;
 

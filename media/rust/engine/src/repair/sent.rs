@@ -10,10 +10,19 @@ const PICTURES: usize = super::cache::PACKETS;
 const VOICES: usize = 64;
 /// Places of a half that has sent little; there are twice as many whenever a second does not fit, up to the most.
 const FIRST: usize = 16;
-/// A packet is not sent again sooner than this after it was sent: the question crossed the answer.
-const PATIENCE_US: i64 = 10_000;
+/// A packet is not sent again for a question that comes sooner than this after it was sent again: they crossed.
+const PATIENCE_US: i64 = 20_000;
 /// Times that one packet is sent again.
 const MAX_RESENT: u8 = 10;
+
+/// Why a packet leaves again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The receiver asked for it.
+    Asked,
+    /// See `echo`.
+    Echo,
+}
 
 /// When a packet left, and how often it left again.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,10 +38,10 @@ impl Leaving {
     }
 
     /// Counts as sent again, if it may be.
-    fn again(&mut self, now: Micros) -> bool {
+    fn again(&mut self, why: Why, now: Micros) -> bool {
         let may = now.since(self.first) <= WORTH_US
             && self.again < MAX_RESENT
-            && (self.again == 0 || now.since(self.last) >= PATIENCE_US);
+            && (self.again == 0 || why == Why::Echo || now.since(self.last) >= PATIENCE_US);
         if may {
             self.again += 1;
             self.last = now;
@@ -62,6 +71,8 @@ pub struct SentPictures {
     /// At `slot_index` modulo their number.
     places: Vec<Option<(SentPicture, Leaving)>>,
     highest: u64,
+    /// Packets that were asked for, each once.
+    pub asked: u64,
 }
 
 impl SentPictures {
@@ -78,16 +89,18 @@ impl SentPictures {
     /// Read the place that the packet with this number will have.
     #[must_use]
     pub fn look(&self, slot_index: u64) -> u64 {
-        let place = self.places.get((slot_index % PICTURES as u64) as usize);
+        let place = self.places.get(place_of(slot_index, self.places.len()));
         place.and_then(Option::as_ref).map_or(0, |(sent, leaving)| sent.slot_index ^ u64::from(leaving.again))
     }
 
     /// How the packet that the receiver misses was written, if it may be sent again; it counts as sent again.
-    pub fn again(&mut self, sequence: u16, now: Micros) -> Option<SentPicture> {
+    pub fn again(&mut self, sequence: u16, why: Why, now: Micros) -> Option<SentPicture> {
         let index = below(self.highest, sequence)?;
         let place = place_of(index, self.places.len());
         let (sent, leaving) = self.places.get_mut(place)?.as_mut()?;
-        (sent.slot_index == index && leaving.again(now)).then_some(*sent)
+        let may = sent.slot_index == index && leaving.again(why, now);
+        self.asked += u64::from(may && why == Why::Asked && leaving.again == 1);
+        may.then_some(*sent)
     }
 }
 
@@ -98,6 +111,8 @@ pub struct SentVoices {
     /// At `index` modulo their number.
     places: Vec<(u64, Leaving, Vec<u8>)>,
     highest: u64,
+    /// Packets that were asked for, each once.
+    pub asked: u64,
 }
 
 impl SentVoices {
@@ -119,16 +134,18 @@ impl SentVoices {
     /// Read the place that the packet with this number will have.
     #[must_use]
     pub fn look(&self, index: u64) -> u64 {
-        let place = self.places.get((index % VOICES as u64) as usize);
+        let place = self.places.get(place_of(index, self.places.len()));
         place.map_or(0, |(kept, _, octets)| kept ^ octets.first().copied().map_or(0, u64::from))
     }
 
     /// The packet that the receiver misses, if it may be sent again; it counts as sent again.
-    pub fn again(&mut self, sequence: u16, now: Micros) -> Option<&[u8]> {
+    pub fn again(&mut self, sequence: u16, why: Why, now: Micros) -> Option<&[u8]> {
         let index = below(self.highest, sequence)?;
         let place = place_of(index, self.places.len());
         let (kept, leaving, octets) = self.places.get_mut(place)?;
-        (*kept == index && !octets.is_empty() && leaving.again(now)).then_some(octets)
+        let may = *kept == index && !octets.is_empty() && leaving.again(why, now);
+        self.asked += u64::from(may && why == Why::Asked && leaving.again == 1);
+        may.then_some(octets)
     }
 }
 
@@ -183,21 +200,21 @@ mod tests {
         for index in 65_500..65_600 {
             sent.put(picture(index), Micros(0));
         }
-        assert_eq!(sent.again(65_535, Micros(0)).expect("sent").source_index, 65_542);
-        assert_eq!(sent.again(3, Micros(0)).expect("sent").slot_index, 65_539);
-        assert!(sent.again(200, Micros(0)).is_none(), "not sent yet");
+        assert_eq!(sent.again(65_535, Why::Asked, Micros(0)).expect("sent").source_index, 65_542);
+        assert_eq!(sent.again(3, Why::Asked, Micros(0)).expect("sent").slot_index, 65_539);
+        assert!(sent.again(200, Why::Asked, Micros(0)).is_none(), "not sent yet");
     }
 
     #[test]
     fn the_same_question_twice_in_a_moment_is_one_question_and_no_packet_leaves_for_ever() {
         let mut sent = SentPictures::default();
         sent.put(picture(5), Micros(0));
-        assert!(sent.again(5, Micros(0)).is_some());
-        assert!(sent.again(5, Micros(PATIENCE_US - 1)).is_none());
-        let times = (1..100).filter(|n| sent.again(5, Micros(n * PATIENCE_US)).is_some()).count();
+        assert!(sent.again(5, Why::Asked, Micros(0)).is_some());
+        assert!(sent.again(5, Why::Asked, Micros(PATIENCE_US - 1)).is_none());
+        let times = (1..100).filter(|n| sent.again(5, Why::Asked, Micros(n * PATIENCE_US)).is_some()).count();
         assert_eq!(times, usize::from(MAX_RESENT) - 1);
         sent.put(picture(6), Micros(0));
-        assert!(sent.again(6, Micros(WORTH_US + 1)).is_none(), "too late to be played");
+        assert!(sent.again(6, Why::Asked, Micros(WORTH_US + 1)).is_none(), "too late to be played");
     }
 
     #[test]
@@ -206,11 +223,11 @@ mod tests {
         for index in 0..100_u64 {
             sent.put(index, &[index as u8; 3], Micros(0));
         }
-        assert_eq!(sent.again(99, Micros(0)), Some(&[99; 3][..]));
-        assert_eq!(sent.again(36, Micros(0)), Some(&[36; 3][..]));
-        assert_eq!(sent.again(35, Micros(0)), None, "overwritten");
-        assert_eq!(sent.again(100, Micros(0)), None, "not sent yet");
-        assert_eq!(SentVoices::default().again(0, Micros(0)), None);
+        assert_eq!(sent.again(99, Why::Asked, Micros(0)), Some(&[99; 3][..]));
+        assert_eq!(sent.again(36, Why::Asked, Micros(0)), Some(&[36; 3][..]));
+        assert_eq!(sent.again(35, Why::Asked, Micros(0)), None, "overwritten");
+        assert_eq!(sent.again(100, Why::Asked, Micros(0)), None, "not sent yet");
+        assert_eq!(SentVoices::default().again(0, Why::Asked, Micros(0)), None);
     }
 
     #[test]
@@ -227,11 +244,14 @@ mod tests {
                 let oldest =
                     |most: usize| n.checked_sub((1_000 / gap_ms).min(most as i64 - 1)).filter(|n| *n >= 0);
                 if let Some(oldest) = oldest(PICTURES) {
-                    let found = pictures.again((70_000 + oldest) as u16, now).expect("sent");
+                    let found = pictures.again((70_000 + oldest) as u16, Why::Asked, now).expect("sent");
                     assert_eq!(found.slot_index, 70_000 + oldest as u64);
                 }
                 if let Some(oldest) = oldest(VOICES) {
-                    assert!(voices.again((70_000 + oldest) as u16, now).is_some(), "{oldest} of {n}");
+                    assert!(
+                        voices.again((70_000 + oldest) as u16, Why::Asked, now).is_some(),
+                        "{oldest} of {n}"
+                    );
                 }
             }
             assert_eq!(pictures.places.capacity() as i64, expected, "every {gap_ms} ms");

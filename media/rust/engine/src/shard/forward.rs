@@ -6,6 +6,7 @@ use super::burst::{Gathered, Origin};
 use crate::event::Event;
 use crate::output::Output;
 use crate::peer::Stream;
+use crate::repair::echo::Echo;
 use crate::slot::{Forwarded, Incoming};
 use crate::source::Subscriber;
 use crate::time::Micros;
@@ -48,6 +49,8 @@ struct Visit {
     left: Vec<(Feed, Subscriber)>,
     /// Where the feed began.
     begun: Vec<Subscriber>,
+    /// Peers to which something left late.
+    late: Vec<usize>,
     /// A half waits for a key frame of the feed.
     key_frame_wanted: bool,
 }
@@ -181,22 +184,36 @@ impl Shard {
             peer.receiver_report_now = true;
             out.events.push(Event::SourceLive { peer: peer.id, source: feed.source, layer: feed.layer });
         }
-        let mut ask = false;
+        let (mut ask, mut is_open) = (false, false);
         if spec.nack {
-            let noticed = layer.missing.on_packet(index, now);
-            // A frame that came along answers no question.
-            if let Some(round_trip_us) = noticed.round_trip_us.filter(|_| way != Way::Redundant) {
+            // A voice comes again as it was, so it can't be told from one that was only late; a frame that came along
+            // answers no question.
+            let measures = match way {
+                Way::Itself => spec.rtx_payload_type.is_none(),
+                Way::Repeated => true,
+                Way::Redundant => false,
+            };
+            let noticed = layer.missing.on_packet(index, measures, now);
+            if let Some(round_trip_us) = noticed.round_trip_us {
                 peer.measured(round_trip_us);
             }
             if let (true, Some(ssrc)) = (noticed.hopeless > 0 && spec.media == Media::Video, layer.ssrc) {
                 peer.gate.want(ssrc);
             }
             ask = noticed.ask;
+            if spec.media == Media::Video {
+                let is_end = header.marker || payload.is_empty();
+                layer.tail.on_packet(index, timestamp, is_end, now);
+                is_open = layer.tail.is_open() && layer.missing.is_losing(now);
+            }
         }
         let arrival = Arrival { highest_before, ..arrival };
         self.play(key, stream, feed, header, packet, arrival, timestamp, now, out);
         if ask {
             self.begin_repair(key, now, out);
+        }
+        if is_open {
+            self.look_after(key, now);
         }
     }
 
@@ -322,6 +339,9 @@ impl Shard {
         for (feed, me) in visit.left {
             self.unsubscribe(feed, me);
         }
+        for key in visit.late {
+            self.look_after(key, now);
+        }
         if visit.key_frame_wanted {
             self.peers[publisher].gate.want(ssrc);
         }
@@ -376,6 +396,12 @@ impl Shard {
                 Ok(Forwarded::Sent) => {
                     self.counters.forwarded += 1;
                     peer.budget.earn(incoming.payload.len());
+                }
+                Ok(Forwarded::Late(sequence)) => {
+                    self.counters.forwarded += 1;
+                    peer.budget.earn(incoming.payload.len());
+                    peer.echoes.add(Echo { half: me.half, sequence }, now);
+                    visit.late.push(me.peer);
                 }
                 Ok(Forwarded::Switched) => {
                     self.counters.forwarded += 1;

@@ -48,6 +48,10 @@ struct PeerStats {
     nacked: u64,
     resent: u64,
     not_resent: u64,
+    /// Packets that were sent to it once more, unasked.
+    echoed: u64,
+    /// Packets that were not, because too many waited.
+    not_echoed: u64,
     key_frames_wanted: u64,
     key_frame_requests_sent: u64,
     remb: u64,
@@ -161,6 +165,8 @@ impl Shard {
             nacked: peer.counters.nacked,
             resent: peer.counters.resent,
             not_resent: peer.counters.not_resent,
+            echoed: peer.echoes.sent,
+            not_echoed: peer.echoes.dropped,
             key_frames_wanted: peer.gate.wanted,
             key_frame_requests_sent: peer.gate.sent,
             remb: peer.counters.remb,

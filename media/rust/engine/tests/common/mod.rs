@@ -335,15 +335,20 @@ impl Remote {
     }
 
     pub fn add_pair(&self, bench: &mut Bench, slot: u16) {
-        self.add_pair_with(bench, slot, false);
+        self.add_pair_with(bench, slot, false, None);
     }
 
     /// A pair whose receiver asks again; retransmissions of its picture have payload type 121.
     pub fn add_repairable_pair(&self, bench: &mut Bench, slot: u16) {
-        self.add_pair_with(bench, slot, true);
+        self.add_pair_with(bench, slot, true, None);
     }
 
-    fn add_pair_with(&self, bench: &mut Bench, slot: u16, nack: bool) {
+    /// The same, with redundant audio (RFC 2198) on this payload type.
+    pub fn add_repairable_pair_with_red(&self, bench: &mut Bench, slot: u16, red: Option<u8>) {
+        self.add_pair_with(bench, slot, true, red);
+    }
+
+    fn add_pair_with(&self, bench: &mut Bench, slot: u16, nack: bool, red: Option<u8>) {
         for (media, codec, payload_type, clock_rate) in
             [(Media::Video, Codec::Vp8, 120, 90_000), (Media::Audio, Codec::Opus, 109, 48_000)]
         {
@@ -370,7 +375,7 @@ impl Remote {
                 level_extension: Some(LEVEL_EXTENSION),
                 send_time_extension: Some(SEND_TIME_EXTENSION),
                 dependency_extension: None,
-                red_payload_type: None,
+                red_payload_type: red.filter(|_| !picture),
             }));
         }
     }
