@@ -98,7 +98,7 @@ impl Hearing {
             self.highest = index;
             self.on_the_clock(timestamp, now);
         }
-        self.missing.on_packet(index, now);
+        self.missing.on_packet(index, is_again, now);
     }
 
     /// `b` has the number after `a`'s.
