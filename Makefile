@@ -10,6 +10,8 @@ SHELL := bash
 venv := .venv
 bin := $(venv)/bin
 manifest := media/rust/Cargo.toml
+# The load of the forwarding benchmark, a workspace of its own; always the release profile, so that it is built once.
+load := tests/bench/forwarding/load/Cargo.toml
 
 # One interpreter for maturin, cargo and the tests, or pyo3 is built once for each.
 export PYO3_PYTHON := $(CURDIR)/$(bin)/python
@@ -21,8 +23,8 @@ unexport CONDA_PREFIX
 rust_sources := $(shell find media/rust -name target -prune -o -type f -print 2>/dev/null)
 web_sources := $(shell find web -name node_modules -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help demo test check setup build needs packages extension pages clean \
-        check-python check-stub check-rust check-web test-rust test-python test-web fuzz
+.PHONY: help demo test check setup build needs packages extension pages whip-page clean \
+        check-python check-stub check-rust check-web test-rust test-python test-web fuzz bench
 
 help:
 	@echo "make demo    build everything and start a server with a demo lesson (Ctrl-C stops it)"
@@ -31,6 +33,7 @@ help:
 	@echo "make setup   the set-up alone: system packages, virtual environment, node modules"
 	@echo "make build   the Rust extension (release) and the web application"
 	@echo "make fuzz    every fuzz target for FUZZ_SECONDS (600)"
+	@echo "make bench   what forwarding costs without sockets (criterion); figures in tests/bench/RESULTS.md"
 	@echo "make clean   remove what the other commands made"
 
 demo: build
@@ -94,6 +97,23 @@ ifeq ($(wildcard signalling/static/*.html),)
 .PHONY: web/node_modules/.stamp-pages
 endif
 
+# ---- foreign clients that tests drive ----------------------------------------------------------------------
+
+# Of WHIP and WHEP, in a page of their own (tests/whip/page), bundled by the web application's vite.
+clients := tests/whip/page
+
+whip-page: $(clients)/node_modules/.stamp-page
+
+$(clients)/node_modules/.stamp-page: $(addprefix $(clients)/,package.json package-lock.json index.html clients.js vite.config.js) web/node_modules/.stamp-modules
+	@echo "== clients of WHIP and WHEP"
+	@cd $(clients) && npm ci --no-audit --no-fund --no-update-notifier --loglevel=error
+	@cd $(clients) && $(CURDIR)/web/node_modules/.bin/vite build --logLevel=warn
+	@touch $@
+
+ifeq ($(wildcard $(clients)/dist/index.html),)
+.PHONY: $(clients)/node_modules/.stamp-page
+endif
+
 # ---- checks ----------------------------------------------------------------------------------------------
 
 check-python: extension
@@ -110,6 +130,8 @@ check-rust: extension
 	@echo "== cargo fmt, clippy"
 	@cargo fmt --manifest-path $(manifest) --all -- --check
 	@cargo clippy --manifest-path $(manifest) --locked --quiet --workspace --all-targets -- --deny warnings
+	@cargo fmt --manifest-path $(load) -- --check
+	@cargo clippy --manifest-path $(load) --release --locked --quiet --all-targets -- --deny warnings
 
 check-web: pages
 	@echo "== tsc, eslint"
@@ -119,19 +141,25 @@ check-web: pages
 
 test-rust: extension
 	@cargo test --manifest-path $(manifest) --locked --workspace
+	@cargo test --manifest-path $(load) --release --locked
 
-test-python: build
+test-python: build whip-page
 	@$(bin)/python -m pytest
 
 test-web: pages
 	@cd web && npm test
+
+# ---- micro benchmarks --------------------------------------------------------------------------------------
+
+bench: needs
+	@cargo bench --manifest-path $(manifest) --locked --package luokkasilta-engine --bench forwarding
 
 # ---- fuzzing ---------------------------------------------------------------------------------------------
 
 # Each target for so long, one after another, on stable Rust and so without a sanitizer. What is found lies in
 # media/rust/engine/fuzz/target; the corpora themselves replay in test-rust.
 FUZZ_SECONDS ?= 600
-FUZZ_TARGETS ?= stun rtp extensions rtcp vp8 h264 framing srtp_open engine
+FUZZ_TARGETS ?= stun rtp extensions rtcp vp8 vp9 dependency h264 red framing srtp_open engine
 
 fuzz: needs
 	@command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz --locked
@@ -144,6 +172,6 @@ fuzz: needs
 	done; [ -z "$$failed" ] || { echo "something was found:$$failed" >&2; exit 1; }
 
 clean:
-	@rm -rf $(venv) web/node_modules web/dist signalling/static media/rust/target tests/artifacts
+	@rm -rf $(venv) web/node_modules web/dist $(clients)/node_modules $(clients)/dist signalling/static media/rust/target $(dir $(load))target tests/artifacts
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@rm -f media/_engine*.so

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from asyncio import TimerHandle
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from bridge.members import Member
-from bridge.notices import Notice
+from bridge.notices import CodecsChanged, Notice
 from bridge.ports import Outbox
 from bridge.resumption import Resumption
 from bridge.slots import Placing
-from bridge.values import ConnectionId, EndpointId, Grant, Pass
+from bridge.values import ConnectionId, EndpointId, Grant, Pass, SourceKind
 
 
 class Nowhere:
@@ -33,6 +33,8 @@ class Attendance:
     member: Member | None = None
     """None until it has joined."""
     placing: Placing = field(default_factory=Placing)
+    codecs: Mapping[SourceKind, str] = field(default_factory=dict)
+    """As which codec it is to send the sources that can change."""
     join_answer: tuple[int | None, str] | None = None
     """A join that is not answered yet: its number and the SDP answer."""
     announced: bool = False
@@ -50,6 +52,13 @@ class Attendance:
     @property
     def away(self) -> bool:
         return self.cut or self.quiet
+
+    def change_codec(self, kind: SourceKind, codec: str) -> None:
+        """It is to send this source as this codec from now on."""
+        self.codecs = {**self.codecs, kind: codec}
+        # Before its join is answered, the snapshot of the answer says it.
+        if self.join_answer is None:
+            self.outbox.post(CodecsChanged(self.codecs))
 
     def refresh(self) -> bool:
         """Bring ``member.away`` up to date. True when that changed it."""

@@ -65,22 +65,25 @@ from bridge.notices import (
     Welcome,
 )
 from bridge.overview import LessonOverview, overview_of
-from bridge.ports import IceServers, MediaLost, MediaQuiet, MediaRefusedError, OpenMedia, RecordingFailed
-from bridge.slots import LessonRules, Roster, assign
-from bridge.values import Contact, EndpointId, IceServer, LessonState, RecordingState, SlotPlay
+from bridge.plans import Plans, Rosters
+from bridge.ports import (
+    CodecChanged,
+    IceServers,
+    MediaLost,
+    MediaQuiet,
+    MediaRefusedError,
+    NoIceServers,
+    OpenMedia,
+    RecordingFailed,
+    SourceLevel,
+)
+from bridge.slots import LessonRules
+from bridge.values import Contact, EndpointId, IceServer, LessonState, RecordingState, SourceKind
 
 log = logging.getLogger(__name__)
 
 BATCH = 32
 """Messages handled before changes are published, so that a stream of messages can't hold them back."""
-
-
-class NoIceServers:
-    """A server without TURN."""
-
-    def for_endpoint(self, endpoint: EndpointId, now: float) -> tuple[IceServer, ...]:
-        """None."""
-        return ()
 
 
 class Classroom:
@@ -104,7 +107,6 @@ class Classroom:
         """``limit``: endpoints let in at once. ``now`` gives UTC, ``monotonic`` seconds."""
         self._lesson = lesson
         self._store = store
-        self._rules = rules
         self._now = now
         self._monotonic = monotonic
         self._on_closed = on_closed
@@ -139,6 +141,7 @@ class Classroom:
         self._media = open_media(
             lesson.id, lambda event: self.post(MediaHappened(event)), record=lesson.record
         )
+        self._plans = Plans(rules, self._media.route)
 
     @property
     def lesson(self) -> Lesson:
@@ -365,6 +368,7 @@ class Classroom:
             sources=admission.sources,
             slots=admission.slots,
         )
+        attendance.codecs = admission.codecs
         attendance.join_answer = (message.request, admission.answer)
         self._register.put_last(attendance)
         self._changed[attendance.endpoint] = None
@@ -384,6 +388,8 @@ class Classroom:
             raise RefusedError(ErrorCode.NOT_GRANTED, f"{message.kind} is not published")
         if member.plays(message.kind) is not message.on:
             attendance.member = member.switched(message.kind, message.on)
+            if message.kind is SourceKind.MIC:
+                self._plans.speakers.forget(attendance.endpoint)
             self._changed[attendance.endpoint] = None
         attendance.outbox.post(Done(message.request))
 
@@ -415,14 +421,14 @@ class Classroom:
             case MediaQuiet() if attendance is not None:
                 attendance.quiet = event.quiet
                 self._show(attendance)
+            case CodecChanged() if attendance is not None:
+                attendance.change_codec(event.source.kind, event.codec)
+            case SourceLevel() if attendance is not None and attendance.member is not None:
+                if event.source.kind is SourceKind.MIC and attendance.member.plays(SourceKind.MIC):
+                    self._plans.speakers.heard(attendance.endpoint, -event.level, self._monotonic())
             case RecordingFailed() if self._recording is RecordingState.ON:
-                log.error(
-                    "lesson %s endpoint %s: the recording of its %s failed, %s",
-                    self._lesson.id,
-                    event.source.endpoint,
-                    event.source.kind,
-                    event.reason,
-                )
+                what = (self._lesson.id, event.source.endpoint, event.source.kind, event.reason)
+                log.error("lesson %s endpoint %s: the recording of its %s failed, %s", *what)
                 self._recording = RecordingState.FAILED
                 self._tell_lesson()
             case _:
@@ -431,12 +437,7 @@ class Classroom:
     async def _changed_elsewhere(self, message: ChangedElsewhere) -> None:
         if not self._lesson.comes_before(message.lesson):
             return
-        log.info(
-            "lesson %s: %s -> %s, by another process",
-            self._lesson.id,
-            self._lesson.state,
-            message.lesson.state,
-        )
+        log.info("lesson %s: %s -> %s elsewhere", self._lesson.id, self._lesson.state, message.lesson.state)
         self._lesson = message.lesson
         self._tell_lesson()
         if self._lesson.state is LessonState.ENDED:
@@ -484,6 +485,7 @@ class Classroom:
         self._register.remove(attendance)
         self._give_up_return(endpoint, ErrorCode.RESUME_FAILED, "its place was lost just now")
         log.info("lesson %s endpoint %s: out", self._lesson.id, endpoint)
+        self._plans.speakers.forget(endpoint)
         self._changed.pop(endpoint, None)
         if attendance.announced:
             self._gone.append(endpoint)
@@ -500,44 +502,45 @@ class Classroom:
             members: tuple[Member, ...] = ()
         else:
             members = self._register.members()
-        return Snapshot(self._lesson, self._recording, members, attendance.placing.plan, self._revision)
+        plan, codecs = attendance.placing.plan, attendance.codecs
+        return Snapshot(self._lesson, self._recording, members, plan, self._revision, codecs)
 
     def _publish(self) -> None:
         """Make new plans, route what changed, answer joins and returns, and tell the members the news."""
-        while self._changed or self._gone or self._returning:
-            if self._changed or self._gone:
+        while True:
+            if self._changed or self._gone or self._plans.others_speak:
                 self._publish_changes()
-            else:
+            elif self._returning:
                 self._answer_returns()
+            else:
+                return
 
     def _publish_changes(self) -> None:
         attendances = [a for e in self._changed if (a := self._register.get(e)) is not None]
         changed = tuple(a.member for a in attendances if a.member is not None)
-        gone = tuple(self._gone)
         for attendance in attendances:
             attendance.announced = True
+        self._revision += 1
+        # That others speak is news for those alone who follow them.
+        told = self._changed or self._gone
+        news = MembersChanged(changed, tuple(self._gone), self._revision) if told else None
         self._changed.clear()
         self._gone.clear()
-        self._revision += 1
-        news = MembersChanged(changed, gone, self._revision)
-        roster = Roster.of(self._register.members())
+        rosters = self._plans.rosters(self._register.members())
         for attendance in self._register:
-            if attendance.member is None:
+            member = attendance.member
+            if member is None or (news is None and not member.follows_speakers):
                 continue
             try:
-                self._tell(attendance, attendance.member, roster, news)
+                self._tell(attendance, member, rosters, news)
             except Exception:
-                endpoint = attendance.endpoint
-                log.exception("lesson %s endpoint %s: plan failed", self._lesson.id, endpoint)
+                log.exception("lesson %s endpoint %s: plan failed", self._lesson.id, member.endpoint)
                 self._refuse(attendance, None, ErrorCode.INTERNAL, "a fault of the server")
 
-    def _tell(self, attendance: Attendance, member: Member, roster: Roster, news: MembersChanged) -> None:
-        before = attendance.placing
-        attendance.placing = assign(roster, member, before, self._rules)
-        played = {play.index: play for play in before.plan.plays}
-        for play in attendance.placing.plan.plays:
-            if play != played.get(play.index, SlotPlay(play.index)):
-                self._media.route(member.endpoint, play.index, play.picture, play.voice)
+    def _tell(
+        self, attendance: Attendance, member: Member, rosters: Rosters, news: MembersChanged | None
+    ) -> None:
+        changed = self._plans.place(attendance, member, rosters)
         if attendance.join_answer is not None:
             request, answer = attendance.join_answer
             attendance.join_answer = None
@@ -546,8 +549,9 @@ class Classroom:
                 Joined(request, answer, sources, self._snapshot(attendance), self._servers(attendance))
             )
             return
-        attendance.outbox.post(news)
-        if attendance.placing.plan != before.plan:
+        if news is not None:
+            attendance.outbox.post(news)
+        if changed:
             attendance.outbox.post(SlotsChanged(attendance.placing.plan, self._revision))
 
     # The end

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bridge.errors import ErrorCode, RefusedError
 from bridge.lessons import Lesson
-from bridge.ports import MediaEvent, Outbox, RecordingFailed, SourceLive
+from bridge.ports import CodecChanged, MediaEvent, Outbox, RecordingFailed, SourceLevel, SourceLive
 from bridge.values import ConnectionId, EndpointId, Offer, Pass, SourceKind
 
 INBOX_LIMIT = 1024
@@ -112,7 +112,9 @@ class MediaHappened:
     @property
     def endpoint(self) -> EndpointId:
         event = self.event
-        return event.source.endpoint if isinstance(event, SourceLive | RecordingFailed) else event.endpoint
+        if isinstance(event, CodecChanged | RecordingFailed | SourceLevel | SourceLive):
+            return event.source.endpoint
+        return event.endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +136,11 @@ class Inbox:
     """The queue of one Classroom.
 
     When INBOX_LIMIT messages wait, requests are refused (``server-full``, counted in ``refused``) and a
-    source's coming alive is dropped (counted in ``dropped``: nothing leans on it). The rest is always taken:
+    source's coming alive or its level is dropped (counted in ``dropped``: nothing leans on the one, and the
+    other comes again). The rest is always taken:
     an endpoint sends each of its departures once and asks for one snapshot at a time, its media falls quiet
-    once in some seconds at most, and a lesson has few states, so that the number of endpoints bounds it.
+    once in some seconds at most, codecs change when somebody comes or goes, and a lesson has few states, so
+    that the number of endpoints bounds it.
     """
 
     def __init__(self, limit: int = INBOX_LIMIT) -> None:
@@ -151,7 +155,7 @@ class Inbox:
             if isinstance(message, Request):
                 self.refused += 1
                 raise RefusedError(ErrorCode.SERVER_FULL, "the lesson has more to do than it can take in")
-            if isinstance(message, MediaHappened) and isinstance(message.event, SourceLive):
+            if isinstance(message, MediaHappened) and isinstance(message.event, SourceLevel | SourceLive):
                 self.dropped += 1
                 return
         self._queue.put_nowait(message)

@@ -31,6 +31,11 @@ class Member:
     away: bool = False
     """Its connection is cut and its place is kept, or nothing comes from it over media."""
 
+    @property
+    def follows_speakers(self) -> bool:
+        """It has one slot, so that what plays in it must be what is worth it now."""
+        return len(self.slots) == 1
+
     def plays(self, kind: SourceKind) -> bool:
         """True when the source is published and switched on."""
         return self.sources.get(kind, False)

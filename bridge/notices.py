@@ -6,6 +6,7 @@ that carried that number; the others are news.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -55,6 +56,8 @@ class Snapshot:
     members: tuple[Member, ...]
     plan: SlotPlan
     revision: int
+    codecs: Mapping[SourceKind, str] = field(default_factory=dict)
+    """As which codec the receiver is to send those of its sources that can change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,13 @@ class SlotsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class CodecsChanged:
+    """As which codec to send, from now on, each of the receiver's sources that can change."""
+
+    codecs: Mapping[SourceKind, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     re: int | None
 
@@ -138,7 +148,7 @@ class Farewell:
     reason: Reason
 
 
-News = Snapshot | LessonChanged | MembersChanged | SlotsChanged
+News = Snapshot | LessonChanged | MembersChanged | SlotsChanged | CodecsChanged
 """What a slow reader may lose, because a later Snapshot says it all."""
 
 Notice = Welcome | Resumed | Joined | Restarted | Done | Refused | Farewell | News

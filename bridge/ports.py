@@ -7,8 +7,8 @@ for the inbox.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from bridge.notices import Notice
@@ -31,6 +31,17 @@ class Admission:
     answer: str
     sources: frozenset[SourceKind]
     slots: tuple[int, ...]
+    codecs: Mapping[SourceKind, str] = field(default_factory=dict)
+    """As which codec the sources that can change begin; names of SDP in lower case, e.g. "vp9"."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodecChanged:
+    """From now on this source is taken as ``codec`` alone, because of who came or went: its publisher is to
+    send it so. Only for a source that was offered as one that changes."""
+
+    source: SourceRef
+    codec: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +86,20 @@ class SourceLive:
     live: bool
 
 
-MediaEvent = MediaConnected | MediaLost | MediaQuiet | RecordingFailed | SourceLive
+@dataclass(frozen=True, slots=True)
+class SourceLevel:
+    """How loud a source is: twice a second while it is heard, and once when no longer.
+
+    ``level``: dB below overload (RFC 6464), smoothed; 127 for silence.
+    """
+
+    source: SourceRef
+    level: int
+
+
+MediaEvent = (
+    CodecChanged | MediaConnected | MediaLost | MediaQuiet | RecordingFailed | SourceLevel | SourceLive
+)
 
 
 class MediaPort(Protocol):
@@ -127,6 +151,14 @@ class IceServers(Protocol):
 
     def for_endpoint(self, endpoint: EndpointId, now: float) -> tuple[IceServer, ...]:
         """Those, with credentials that are good from ``now`` (POSIX seconds) for some hours; may be none."""
+
+
+class NoIceServers:
+    """A server without TURN."""
+
+    def for_endpoint(self, endpoint: EndpointId, now: float) -> tuple[IceServer, ...]:
+        """None."""
+        return ()
 
 
 class Outbox(Protocol):

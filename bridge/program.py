@@ -35,6 +35,7 @@ from signalling.operations import Operations
 from signalling.tokens import Tokens, load_key
 from signalling.turn import TurnRest
 from signalling.watch import Watch
+from signalling.whip import Sessions
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +99,7 @@ async def running(config: Config, media: Media | None = None) -> AsyncIterator[P
         recordings = RecordingService(config.data / RECORDINGS, started.sync_recordings)
         stack.push_async_callback(recordings.stop)
 
+        turn = TurnRest(config.turn)
         lessons = LiveLessons(
             store,
             started.open,
@@ -105,16 +107,19 @@ async def running(config: Config, media: Media | None = None) -> AsyncIterator[P
             endpoints_per_lesson=config.limits.endpoints_per_lesson,
             now=lambda: datetime.now(UTC),
             resumable_s=config.limits.resumable_s,
-            ice_servers=TurnRest(config.turn),
+            ice_servers=turn,
             contact=config.contact,
             recordings=recordings,
         )
         metrics = Metrics()
-        door = Door(Services(lessons, tokens, config.limits, time.time, metrics))
+        services = Services(lessons, tokens, config.limits, time.time, metrics)
+        door = Door(services)
         listener = Listener(config.limits, behind_proxy=config.behind_proxy)
         watch = Watch(store, started.statistics, lessons, door, metrics=metrics, listener=listener)
         operations = Operations(tokens, time.time, config.behind_proxy, watch)
-        runner = make_runner(make_application(door, operations), config.limits, metrics)
+        runner = make_runner(
+            make_application(door, operations, sessions=Sessions(services, turn)), config.limits, metrics
+        )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         stack.push_async_callback(door.stop)

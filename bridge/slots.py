@@ -8,6 +8,9 @@ A *part* is what fills one slot: a picture and the voice beside it.
 
 Parts are ranked: the teacher's before the others', then in the order of joining. The first in rank fill the
 pairs of a receiver, and a part keeps its slot while it is among them; a new one takes the lowest free slot.
+A receiver of a single slot, a player by WHEP say, can't show everyone: it gets the teacher's part while
+that is heard, otherwise that of who speaks (bridge.speakers), and as long as nobody has spoken the first.
+
 Parts beyond the pairs that are heard at the moment get the voice slots, those that hold one first.
 """
 
@@ -69,8 +72,25 @@ class Roster:
     @classmethod
     def of(cls, members: Iterable[Member]) -> Roster:
         """``members`` in the order of joining."""
-        ranked = sorted(members, key=lambda member: not member.teaches)
-        parts = tuple(part for member in ranked for part in _parts_of(member))
+        return cls._in_order(sorted(members, key=lambda member: not member.teaches))
+
+    @classmethod
+    def by_voice(cls, members: Iterable[Member], speakers: Sequence[EndpointId]) -> Roster:
+        """``members`` in the order of joining, ``speakers`` with the first in front: a teacher that is heard,
+        speakers that are, then the rest in rank."""
+        places = {endpoint: place for place, endpoint in enumerate(speakers, start=1)}
+        last = len(places) + 1
+
+        def rank(member: Member) -> tuple[int, bool]:
+            if not member.plays(SourceKind.MIC):
+                return last, not member.teaches
+            return 0 if member.teaches else places.get(member.endpoint, last), not member.teaches
+
+        return cls._in_order(sorted(members, key=rank))
+
+    @classmethod
+    def _in_order(cls, members: Iterable[Member]) -> Roster:
+        parts = tuple(part for member in members for part in _parts_of(member))
         return cls(parts, {part.key: part for part in parts if part.heard})
 
 
@@ -93,7 +113,9 @@ def assign(roster: Roster, me: Member, previous: Placing, rules: LessonRules) ->
 
     shown = list(islice((part for part in roster.parts if _fills_pair(part, me, rules)), len(pairs)))
     placed = {part.key for part in shown}
-    beyond = _beyond(roster, placed, previous, voices)
+    # Rank alone decides for a single slot; others keep who they hear.
+    held = Placing() if me.follows_speakers else previous
+    beyond = _beyond(roster, placed, held, voices)
     spoken = list(islice((part for part in beyond if _may_hear(me, part, rules)), len(voices)))
 
     plays = {index: SlotPlay(index) for index in me.slots}

@@ -139,6 +139,8 @@ class OfferedSource:
 
     kind: SourceKind
     mid: str
+    changes_codec: bool = False
+    """The client sends it as another codec when it is told to."""
 
 
 @dataclass(frozen=True, slots=True)

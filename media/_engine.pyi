@@ -10,13 +10,16 @@ from typing import Literal, Self, final
 
 from typing_extensions import disjoint_base
 
-__all__ = ["SOURCE_HASH", "Engine", "EngineError", "Event"]
+__all__ = ["BUILD_PROFILE", "SOURCE_HASH", "Engine", "EngineError", "Event"]
+
+BUILD_PROFILE: str
+"""Cargo's profile and the level of optimisation of this extension: "release, opt-level 3"."""
 
 SOURCE_HASH: str
 """Hash of the Rust sources that this extension was built from."""
 
 class EngineError(Exception):
-    """The engine can't start, is closed, or its bounded command queue is full."""
+    """The engine can't start, is closed, its bounded command queue is full, or the call met a fault of it."""
 
 @final
 class Engine:
@@ -77,7 +80,7 @@ class Engine:
         source: int,
         *,
         media: Literal["audio", "video"],
-        codec: Literal["opus", "vp8", "h264"],
+        codec: Literal["opus", "vp8", "vp9", "h264", "av1"],
         mid: str,
         payload_type: int,
         rtx_payload_type: int | None,
@@ -88,10 +91,18 @@ class Engine:
         rid_extension: int | None,
         repaired_rid_extension: int | None,
         level_extension: int | None,
+        dependency_extension: int | None = None,
+        red_payload_type: int | None = None,
     ) -> None:
         """``source`` is unique in the engine. ``layers``: (rid, SSRC, SSRC of its retransmissions), high to
         low, None where unsaid. ``nack``: the publisher answers NACK, with RTX where that has a payload
-        type."""
+        type.
+
+        ``dependency_extension``: the dependency descriptor, which is read of AV1 alone. Without it AV1 has
+        no temporal levels here. Let no other codec have it: Chromium then leaves picture ids and levels out
+        of VP8's payload. ``red_payload_type``: redundant audio (RFC 2198) of this codec, which the publisher
+        may send instead; its own frame is taken in, and an earlier one where it fills a gap (``recovered`` in
+        the statistics). Receivers get plain frames, or redundancy of their own."""
 
     def unpublish(self, peer: int, source: int) -> None: ...
     def add_slot(
@@ -100,7 +111,7 @@ class Engine:
         slot: int,
         *,
         media: Literal["audio", "video"],
-        payloads: Sequence[tuple[Literal["opus", "vp8", "h264"], int, int | None]],
+        payloads: Sequence[tuple[Literal["opus", "vp8", "vp9", "h264", "av1"], int, int | None]],
         mid: str,
         clock_rate: int,
         ssrc: int,
@@ -109,15 +120,26 @@ class Engine:
         mid_extension: int | None,
         level_extension: int | None,
         send_time_extension: int | None,
+        dependency_extension: int | None = None,
+        red_payload_type: int | None = None,
     ) -> None:
         """One half of a slot: (slot, media) is unique in a peer, and so are ``ssrc`` and ``rtx_ssrc``, as
         long as it lives. ``payloads``: (codec, payload type, that of its retransmissions), each codec
-        once."""
+        once. ``dependency_extension``: the dependency descriptor, written on AV1 that came with one, with
+        this slot's frame numbers. ``red_payload_type``: redundant audio (RFC 2198), sent instead of the
+        codec's own payload type while the receiver's reports, smoothed, say that more than 5 % are lost,
+        until below 2 %: the frame two back, and from 12 % until below 8 % the last one as well."""
 
     def route(
         self, peer: int, slot: int, *, media: Literal["audio", "video"], source: int | None, layer: int = 0
     ) -> None:
         """What plays in that half; ``layer`` indexes the source's layers. Pictures switch at a key frame."""
+
+    def set_temporal(self, peer: int, slot: int, *, level: int | None) -> None:
+        """The highest temporal level of the slot's picture from the next frame on (0 is the base), None for
+        all; it stays when another source plays. Going up waits for a frame where that can be done: one that
+        says so (Y of VP8, U of VP9, a switch indication of AV1's descriptor) or a key frame. H.264 says no
+        levels in its packets, so all of it plays."""
 
     def record(self, peer: int, source: int, path: Path | None, *, kind: str = "") -> None:
         """Append the best layer of the source to a new file at ``path`` (media/recording/FORMAT.md) from now
@@ -207,6 +229,22 @@ class Event:
         def __new__(cls, peer: int, source: int, layer: int) -> Self: ...
 
     @final
+    class SourceLevel(Event):
+        """How loud the source is: twice a second while it is heard, and once when no longer.
+
+        ``level``: dB below overload (RFC 6464), smoothed over half a second; 127 for silence.
+        """
+
+        __match_args__: tuple[Literal["peer"], Literal["source"], Literal["level"]] = ...
+        @property
+        def peer(self) -> int: ...
+        @property
+        def source(self) -> int: ...
+        @property
+        def level(self) -> int: ...
+        def __new__(cls, peer: int, source: int, level: int) -> Self: ...
+
+    @final
     class SlotSwitched(Event):
         """The half plays ``source`` from now on."""
 
@@ -258,7 +296,8 @@ class Event:
 
     @final
     class ShardFailed(Event):
-        """A shard's thread ended by a panic; the engine must be closed."""
+        """A shard panicked, ``text`` says why and where. All its peers, sources and slots are gone, without a
+        word of each; after half a second it goes on, empty, and peers may be added again. Never dropped."""
 
         __match_args__: tuple[Literal["shard"], Literal["text"]] = ...
         @property
@@ -266,6 +305,16 @@ class Event:
         @property
         def text(self) -> str: ...
         def __new__(cls, shard: int, text: str) -> Self: ...
+
+    @final
+    class WriterFailed(Event):
+        """The writer of recordings panicked. Each recording under way ends with RecordingFailed; after half a
+        second the writer goes on with new ones. Never dropped."""
+
+        __match_args__: tuple[Literal["text"]] = ...
+        @property
+        def text(self) -> str: ...
+        def __new__(cls, text: str) -> Self: ...
 
     @final
     class Stats(Event):

@@ -1,9 +1,10 @@
-"""Which codecs of an m-line we take and how the answer describes them: VP8, constrained baseline H.264, Opus.
+"""Which codecs of an m-line we take and how the answer describes them: VP8, H.264, VP9, AV1; Opus, RED.
 
     SdpMedia --choose--> (Chosen, ...): CodecPlan for the engine, SdpCodec lines for the answer
 
 The server transcodes nothing, so what comes in as one codec goes out as that codec: a source is taken in one
-codec, a slot in every codec that a source may have.
+codec (one that changes: in all, one at a time), a slot in every codec that a source may have. Redundant audio
+(RFC 2198) is between the server and one receiver: slots have it, microphones send Opus alone.
 """
 
 from __future__ import annotations
@@ -15,20 +16,34 @@ from dataclasses import dataclass, replace
 from media import sdp
 from media.plan import CodecName, CodecPlan
 
-# By media, the preferred one first. Of two, VP8: every browser decodes it, H.264 is missing from some.
-_KNOWN: dict[str, tuple[CodecName, ...]] = {"video": ("vp8", "h264"), "audio": ("opus",)}
+# By media, the preferred one first: how surely a receiver has it. VP8 is in every browser, H.264 is all that
+# some encoders have, VP9 and AV1 are missing from devices.
+_KNOWN: dict[str, tuple[CodecName, ...]] = {"video": ("vp8", "h264", "vp9", "av1"), "audio": ("opus",)}
+# Of a source that can change: what makes sharp text of few bits, where all who are there can show it.
+_SHARP: tuple[CodecName, ...] = ("vp9", "av1", "vp8", "h264")
 _CLOCK: dict[CodecName, tuple[int, int | None]] = {
     "vp8": (90000, None),
     "h264": (90000, None),
+    "vp9": (90000, None),
+    "av1": (90000, None),
     "opus": (48000, 2),
 }
+
+# Where the profile stands; 0, also where it is left out, is 8 bits (AV1: or 10) and 4:2:0, what every decoder
+# has (RFC 9628 section 6, AV1's RTP payload format section 7.2.1).
+_PROFILE: dict[CodecName, str] = {"vp9": "profile-id", "av1": "profile"}
 
 # What the engine answers or makes use of: key frame requests, REMB, repeated packets.
 _FEEDBACK: dict[str, frozenset[str]] = {
     "video": frozenset({"ccm fir", "nack pli", "goog-remb", "nack"}),
     "audio": frozenset({"nack"}),
 }
-_OPUS_PARAMETERS = ("minptime", "useinbandfec")
+# Numbers that the answer repeats.
+_ECHOED: dict[CodecName, tuple[str, ...]] = {
+    "opus": ("minptime", "useinbandfec"),
+    "vp9": ("profile-id",),
+    "av1": ("profile", "level-idx", "tier"),
+}
 
 _PROFILE_LEVEL_ID = re.compile(r"[0-9a-fA-F]{6}")
 LEVEL_3_1 = 31
@@ -42,20 +57,25 @@ class Chosen:
 
     plan: CodecPlan
     described: tuple[sdp.SdpCodec, ...]
-    """The codec itself, then its retransmissions (RFC 4588) where they are taken."""
+    """The codec itself, then its retransmissions (RFC 4588) or redundancy (RFC 2198) where they are taken."""
+    red_payload_type: int | None = None
 
 
-def choose(line: sdp.SdpMedia, *, sending: bool) -> tuple[Chosen, ...]:
+def choose(
+    line: sdp.SdpMedia, *, sending: bool, pauses: bool = False, changes: bool = False
+) -> tuple[Chosen, ...]:
     """What we take of an m-line's codecs, the preferred first, each name once; empty where there is none.
 
     ``sending``: it is a slot, in which we send. Otherwise it is a source, of which one codec is taken.
+    ``pauses``: a source of speech, which may send next to nothing while it is silent (DTX, RFC 7587).
+    ``changes``: a source whose client sends it as another codec when told to, so that all are taken.
     """
     found = []
-    for name in _KNOWN.get(line.kind, ()):
+    for name in _SHARP if changes and line.kind == "video" else _KNOWN.get(line.kind, ()):
         codec = _best(line, name, sending=sending)
         if codec is not None:
-            found.append(_chosen(line, name, codec, sending=sending))
-    return tuple(found if sending else found[:1])
+            found.append(_chosen(line, name, codec, sending=sending, pauses=pauses))
+    return tuple(found if sending or changes else found[:1])
 
 
 def is_constrained_baseline(profile_level_id: str) -> bool:
@@ -92,6 +112,8 @@ def _best(line: sdp.SdpMedia, name: CodecName, *, sending: bool) -> sdp.SdpCodec
         candidates = [codec for codec in candidates if _h264_fits(codec.parameters, sending=sending)]
         # To a receiver of both, the narrower one: it is what we send.
         candidates.sort(key=lambda codec: not is_constrained_baseline(_profile_level_id(codec.parameters)))
+    elif name in _PROFILE:
+        candidates = [codec for codec in candidates if codec.parameters.get(_PROFILE[name], "0") == "0"]
     return candidates[0] if candidates else None
 
 
@@ -100,8 +122,11 @@ def _usable(line: sdp.SdpMedia, codec: sdp.SdpCodec) -> bool:
     return str(codec.payload_type) in line.formats and not 64 <= codec.payload_type <= 95
 
 
-def _chosen(line: sdp.SdpMedia, name: CodecName, codec: sdp.SdpCodec, *, sending: bool) -> Chosen:
+def _chosen(
+    line: sdp.SdpMedia, name: CodecName, codec: sdp.SdpCodec, *, sending: bool, pauses: bool
+) -> Chosen:
     rtx = _retransmissions(line, codec) if line.kind == "video" else None
+    red = _redundancy(line, codec) if sending and line.kind == "audio" else None
     feedback = codec.feedback & _FEEDBACK[line.kind]
     if line.kind == "video" and rtx is None:
         # A picture's packet is repeated as RTX alone, so that it counts as what it is.
@@ -114,8 +139,12 @@ def _chosen(line: sdp.SdpMedia, name: CodecName, codec: sdp.SdpCodec, *, sending
         nack="nack" in feedback,
     )
     parameters = _parameters(name, codec.parameters, sending=sending)
-    described = replace(codec, feedback=feedback, parameters=parameters)
-    return Chosen(plan, (described,) if rtx is None else (described, rtx))
+    if pauses and name == "opus":
+        # No browser offers it; what the answer asks of the sender holds (RFC 7587 section 7).
+        parameters["usedtx"] = "1"
+    described = [replace(codec, feedback=feedback, parameters=parameters)]
+    described += [each for each in (rtx, red) if each is not None]
+    return Chosen(plan, tuple(described), None if red is None else red.payload_type)
 
 
 def _retransmissions(line: sdp.SdpMedia, codec: sdp.SdpCodec) -> sdp.SdpCodec | None:
@@ -130,16 +159,26 @@ def _retransmissions(line: sdp.SdpMedia, codec: sdp.SdpCodec) -> sdp.SdpCodec | 
     return None
 
 
+def _redundancy(line: sdp.SdpMedia, codec: sdp.SdpCodec) -> sdp.SdpCodec | None:
+    """The RED payload type whose blocks are all this codec (RFC 2198 section 5), as the answer has it."""
+    for each in line.codecs:
+        blocks = {block for name in each.parameters for block in name.split("/")}
+        rate = (each.clock_rate, each.channels) == (codec.clock_rate, codec.channels)
+        if each.name == "red" and rate and blocks == {str(codec.payload_type)} and _usable(line, each):
+            return replace(each, feedback=frozenset())
+    return None
+
+
 def _parameters(name: CodecName, offered: Mapping[str, str | None], *, sending: bool) -> dict[str, str]:
-    if name == "opus":
-        return _opus_parameters(offered)
-    return _h264_parameters(offered, sending=sending) if name == "h264" else {}
+    if name == "h264":
+        return _h264_parameters(offered, sending=sending)
+    return _numbers(offered, _ECHOED.get(name, ()))
 
 
-def _opus_parameters(offered: Mapping[str, str | None]) -> dict[str, str]:
+def _numbers(offered: Mapping[str, str | None], names: tuple[str, ...]) -> dict[str, str]:
     return {
         name: value
-        for name in _OPUS_PARAMETERS
+        for name in names
         if (value := offered.get(name)) is not None and value.isascii() and value.isdigit() and len(value) < 6
     }
 

@@ -58,6 +58,7 @@ class PeerHandler(Protocol):
         """No authenticated packet for some seconds (``quiet``), or one came again."""
 
     def source_live(self, source: int, layer: int, live: bool) -> None: ...
+    def source_level(self, source: int, level: int) -> None: ...
     def recording_failed(self, source: int, text: str) -> None:
         """What is recorded of the source has a hole from now on, or has ended."""
 
@@ -79,6 +80,9 @@ class EngineCounters:
 
     events_dropped: int = 0
     shards_failed: int = 0
+    """How often: a shard begins anew after it."""
+    writers_failed: int = 0
+    """How often the writer of recordings did; it begins anew too."""
     commands_failed: int = 0
     events_without_peer: int = 0
     """Of peers removed a moment ago: what was under way when they went."""
@@ -100,8 +104,8 @@ class _StatsRequest:
 class PacketEngine:
     """Owns the native engine and hands its events out. Who closes: whoever called ``start`` calls ``stop``.
 
-    ``bind``: "ADDR:PORT" to hear UDP and TCP on. ``on_shard_failed`` is called when a shard's thread has
-    ended by a fault: nothing works in that shard any more.
+    ``bind``: "ADDR:PORT" to hear UDP and TCP on. ``on_shard_failed`` is called when a shard has failed by a
+    fault: its peers, sources and slots are gone, and it begins anew, empty.
     """
 
     def __init__(
@@ -135,6 +139,9 @@ class PacketEngine:
             _engine.Event.SourceIdle: self._for_peer(
                 lambda peer, event: peer.source_live(event.source, event.layer, False)
             ),
+            _engine.Event.SourceLevel: self._for_peer(
+                lambda peer, event: peer.source_level(event.source, event.level)
+            ),
             # Nobody waits for it yet: a slot's new picture speaks for itself.
             _engine.Event.SlotSwitched: lambda event: None,
             _engine.Event.RecordingFailed: self._for_peer(
@@ -143,6 +150,7 @@ class PacketEngine:
             _engine.Event.RecordingsSynced: self._synced,
             _engine.Event.CommandFailed: self._command_failed,
             _engine.Event.ShardFailed: self._shard_failed,
+            _engine.Event.WriterFailed: self._writer_failed,
             _engine.Event.Stats: self._stats_came,
             _engine.Event.EventsDropped: self._events_dropped,
         }
@@ -257,8 +265,13 @@ class PacketEngine:
             rid_extension=plan.extensions.rid,
             repaired_rid_extension=plan.extensions.repaired_rid,
             level_extension=plan.extensions.level,
+            dependency_extension=plan.extensions.dependency,
         )
         return source
+
+    def unpublish(self, peer: int, source: int) -> None:
+        """Take nothing of the source any more; who plays it has an empty place, its recording ends."""
+        self._command(self._running().unpublish, peer, source)
 
     def add_slot(self, peer: int, plan: SlotPlan) -> None:
         """Create a slot of the peer, both halves of it."""
@@ -277,11 +290,17 @@ class PacketEngine:
                 mid_extension=half.extensions.mid,
                 level_extension=half.extensions.level,
                 send_time_extension=half.extensions.send_time,
+                dependency_extension=half.extensions.dependency,
+                red_payload_type=half.red_payload_type,
             )
 
     def route(self, peer: int, slot: int, media: Media, source: int | None) -> None:
         """Play a source in one half of a slot, or nothing."""
         self._command(self._running().route, peer, slot, media=media, source=source)
+
+    def set_temporal(self, peer: int, slot: int, level: int | None) -> None:
+        """Play a slot's picture up to this temporal level from the next frame on; 0 is the base, None all."""
+        self._command(self._running().set_temporal, peer, slot, level=level)
 
     def record(self, peer: int, source: int, path: Path | None, *, kind: str = "") -> None:
         """Append the best layer of a source to a new file from now on; None ends that.
@@ -341,7 +360,11 @@ class PacketEngine:
 
     def _drain(self) -> None:
         for event in self._running().drain():
-            self._dispatch[type(event)](event)
+            try:
+                self._dispatch[type(event)](event)
+            except Exception:
+                # The rest of the batch belongs to other endpoints.
+                logger.exception("a packet engine event was not handled: %s", type(event).__name__)
             # A handler may have stopped the engine.
             if self._native is None:
                 return
@@ -352,11 +375,7 @@ class PacketEngine:
             if handler is None:
                 self.counters.events_without_peer += 1
                 return
-            try:
-                tell(handler, event)
-            except Exception:
-                # The rest of the batch belongs to other endpoints.
-                logger.exception("a packet engine event of peer %d was not handled", event.peer)
+            tell(handler, event)
 
         return handle
 
@@ -370,6 +389,10 @@ class PacketEngine:
         self.counters.shards_failed += 1
         logger.critical("shard %d of the packet engine failed: %s", event.shard, event.text)
         self._on_shard_failed(event.shard)
+
+    def _writer_failed(self, event: _engine.Event.WriterFailed) -> None:
+        self.counters.writers_failed += 1
+        logger.critical("the writer of recordings failed: %s", event.text)
 
     def _events_dropped(self, event: _engine.Event.EventsDropped) -> None:
         self.counters.events_dropped += event.count

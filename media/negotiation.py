@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from bridge.ports import MediaRefusedError
-from bridge.values import Grant, LayerLevel, Offer, SourceKind
+from bridge.values import Grant, LayerLevel, Offer, OfferedSource, SourceKind
 from media import sdp
 from media.codecs import Chosen, choose
 from media.plan import (
@@ -40,6 +40,7 @@ LEVEL_URI = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 RID_URI = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
 REPAIRED_RID_URI = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"
 SEND_TIME_URI = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
+DEPENDENCY_URI = "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
 
 # bit/s. A 720p camera with room to spare; a document camera and a screen want sharp text rather than motion.
 _BITRATE = {
@@ -119,7 +120,7 @@ def negotiate(offer: Offer, grant: Grant, local: LocalParameters) -> Negotiated:
 
     lines = {line.mid: line for line in session.media if line.mid is not None}
     bundle = _check_bundle(offer, session, lines)
-    sources = tuple(_source(source.kind, _claimed(lines, source.mid)) for source in offer.sources)
+    sources = tuple(_source(source, _claimed(lines, source.mid)) for source in offer.sources)
     taken = [ssrc for line in session.media for ssrc in {*line.ssrcs, *line.repairs, *line.repairs.values()}]
     if len(set(taken)) != len(taken):
         _invalid("an SSRC on two m-lines")
@@ -133,7 +134,7 @@ def negotiate(offer: Offer, grant: Grant, local: LocalParameters) -> Negotiated:
         for slot in sorted(offer.slots, key=lambda slot: slot.index)
     )
 
-    answers = _answers(session, bundle, sources, slots)
+    answers = _answers(session, bundle, offer.sources, slots)
     _check_bundled_numbers(answers)
     accepted = {answer.offered.mid for answer in answers if answer.codecs}
     answered_bundle = tuple(mid for mid in bundle if mid in accepted)
@@ -148,6 +149,7 @@ def negotiate(offer: Offer, grant: Grant, local: LocalParameters) -> Negotiated:
         fingerprints=local.fingerprints,
         candidates=local.candidates,
         media=answers,
+        extmap_allow_mixed=session.extmap_allow_mixed,
     )
     bitrate = sum(_BITRATE[source.kind] for source in sources)
     ice = IcePlan(local.ice_ufrag, local.ice_pwd, remote.ufrag)
@@ -258,40 +260,60 @@ def transport(tagged: sdp.SdpMedia, session: sdp.SdpSession) -> RemoteTransport:
     return RemoteTransport(tagged.ice_ufrag, tagged.ice_pwd, tagged.fingerprints)
 
 
-def _source(kind: SourceKind, line: sdp.SdpMedia) -> SourcePlan:
+def _source(source: OfferedSource, line: sdp.SdpMedia) -> SourcePlan:
+    kind = source.kind
     media: Media = "video" if kind.is_picture else "audio"
     if line.kind != media or line.direction not in {"sendonly", "sendrecv"}:
         _invalid(f"source {kind.value}: its m-line does not send {media}")
-    codec = _chosen(line, sending=False)[0].plan
-    plan, _ = _extensions(line, sending=False)
+    found = _chosen(line, source)
+    codecs = tuple(chosen.plan for chosen in found)
+    plan, _ = _extensions(line, found, sending=False)
     ssrc = line.ssrcs[0] if line.ssrcs else None
     if ssrc is None and plan.mid is None:
         _unsupported(f"source {kind.value}: neither an SSRC nor the mid extension tells its packets")
-    repaired_by = None if ssrc is None or codec.rtx_payload_type is None else line.repairs.get(ssrc)
+    repaired = any(codec.rtx_payload_type is not None for codec in codecs)
+    repaired_by = line.repairs.get(ssrc) if repaired and ssrc is not None else None
     # The answer leaves simulcast out, so the client sends one encoding, whatever rid it may write.
     layers = (LayerPlan(LayerLevel.HIGH, rid=None, ssrc=ssrc, rtx_ssrc=repaired_by),)
-    return SourcePlan(kind, line.mid or "", codec, layers, plan)
+    return SourcePlan(kind, line.mid or "", codecs, layers, plan)
 
 
 def _half(media: Media, line: sdp.SdpMedia, ssrcs: Iterator[int]) -> SlotHalfPlan:
     if line.kind != media or line.direction != "recvonly":
         _invalid(f"m-line {line.mid} is no place to receive {media}")
-    codecs = tuple(chosen.plan for chosen in _chosen(line, sending=True))
-    plan, _ = _extensions(line, sending=True)
+    found = _chosen(line, None)
+    codecs = tuple(chosen.plan for chosen in found)
+    plan, _ = _extensions(line, found, sending=True)
     repaired = any(codec.rtx_payload_type is not None for codec in codecs)
-    return SlotHalfPlan(line.mid or "", codecs, next(ssrcs), plan, next(ssrcs) if repaired else None)
+    return SlotHalfPlan(
+        line.mid or "",
+        codecs,
+        next(ssrcs),
+        plan,
+        next(ssrcs) if repaired else None,
+        red_payload_type=found[0].red_payload_type,
+    )
 
 
-def _chosen(line: sdp.SdpMedia, *, sending: bool) -> tuple[Chosen, ...]:
-    found = choose(line, sending=sending)
+def _chosen(line: sdp.SdpMedia, source: OfferedSource | None) -> tuple[Chosen, ...]:
+    """The codecs of a source, or of a slot's half."""
+    if source is None:
+        found = choose(line, sending=True)
+    else:
+        # Of a screen's own sound nothing is left out: music has pauses that are none.
+        pauses = source.kind is SourceKind.MIC
+        found = choose(line, sending=False, pauses=pauses, changes=source.changes_codec)
     if not found:
-        wanted = "VP8 and constrained baseline H.264" if line.kind == "video" else "Opus"
+        wanted = "VP8, constrained baseline H.264, VP9 and AV1" if line.kind == "video" else "Opus"
         _unsupported(f"m-line {line.mid} is without {wanted}")
     return found
 
 
-def _extensions(line: sdp.SdpMedia, *, sending: bool) -> tuple[ExtensionPlan, tuple[sdp.SdpExtension, ...]]:
-    """The extensions in use on a line where we are ``sending`` or receiving, and how the answer says so."""
+def _extensions(
+    line: sdp.SdpMedia, chosen: tuple[Chosen, ...], *, sending: bool
+) -> tuple[ExtensionPlan, tuple[sdp.SdpExtension, ...]]:
+    """The extensions in use on a line with these codecs, where we are ``sending`` or receiving, and how the
+    answer says so."""
     useful = {"sendrecv", "recvonly"} if sending else {"sendrecv", "sendonly"}
     wanted = {MID_URI, SEND_TIME_URI}
     if line.kind == "audio":
@@ -299,6 +321,11 @@ def _extensions(line: sdp.SdpMedia, *, sending: bool) -> tuple[ExtensionPlan, tu
     elif not sending:
         # Chromium, once its camera was offered with rids, can make no later offer without these.
         wanted |= {RID_URI, REPAIRED_RID_URI}
+    # A descriptor can be longer than the 16 octets of the one-byte form. From who sends other codecs too it
+    # isn't taken: Chromium then leaves picture ids and levels out of VP8's payload, where the engine reads.
+    names = {each.plan.name for each in chosen}
+    if line.extmap_allow_mixed and ("av1" in names if sending else names == {"av1"}):
+        wanted.add(DEPENDENCY_URI)
     found: dict[str, sdp.SdpExtension] = {}
     for extension in line.extensions:
         # Ids above 14 need the two-byte form, which the engine doesn't write.
@@ -306,7 +333,12 @@ def _extensions(line: sdp.SdpMedia, *, sending: bool) -> tuple[ExtensionPlan, tu
             found.setdefault(extension.uri, extension)
     ids = {uri: extension.id for uri, extension in found.items()}
     # No layer has a rid, so the engine must not look for one: a packet with it would be no layer's.
-    plan = ExtensionPlan(mid=ids.get(MID_URI), level=ids.get(LEVEL_URI), send_time=ids.get(SEND_TIME_URI))
+    plan = ExtensionPlan(
+        mid=ids.get(MID_URI),
+        level=ids.get(LEVEL_URI),
+        send_time=ids.get(SEND_TIME_URI),
+        dependency=ids.get(DEPENDENCY_URI),
+    )
     answered = tuple(
         replace(extension, direction=_TURNED[extension.direction]) for extension in found.values()
     )
@@ -325,11 +357,11 @@ def _fresh_ssrcs(base: int, taken: set[int]) -> Iterator[int]:
 def _answers(
     session: sdp.SdpSession,
     bundle: tuple[str, ...],
-    sources: tuple[SourcePlan, ...],
+    sources: tuple[OfferedSource, ...],
     slots: tuple[SlotPlan, ...],
 ) -> tuple[sdp.AnswerMedia, ...]:
     """One answer for each m-line, in the offer's order (RFC 3264 section 6)."""
-    receiving = {source.mid for source in sources}
+    receiving = {source.mid: source for source in sources}
     sending = {
         half.mid: sdp.AnswerStream(
             half.ssrc,
@@ -343,20 +375,20 @@ def _answers(
 
     def answer(line: sdp.SdpMedia) -> sdp.AnswerMedia:
         if line.mid in receiving:
-            _, extensions = _extensions(line, sending=False)
-            return sdp.AnswerMedia(line, "recvonly", _described(line, sending=False), extensions)
+            found = _chosen(line, receiving[line.mid])
+            _, extensions = _extensions(line, found, sending=False)
+            return sdp.AnswerMedia(line, "recvonly", _described(found), extensions)
         if line.mid in sending:
-            _, extensions = _extensions(line, sending=True)
-            return sdp.AnswerMedia(
-                line, "sendonly", _described(line, sending=True), extensions, sending[line.mid]
-            )
+            found = _chosen(line, None)
+            _, extensions = _extensions(line, found, sending=True)
+            return sdp.AnswerMedia(line, "sendonly", _described(found), extensions, sending[line.mid])
         # Nobody named it. An inactive line keeps its transceiver; a refused one would stop it for good.
         off = line.port == 0 and not line.bundle_only
         fits = line.mid in bundle and line.rtcp_mux and line.profile in _PROFILES and not off
-        return sdp.AnswerMedia(line, codecs=_described(line, sending=False) if fits else ())
+        return sdp.AnswerMedia(line, codecs=_described(choose(line, sending=False)) if fits else ())
 
     return tuple(answer(line) for line in session.media)
 
 
-def _described(line: sdp.SdpMedia, *, sending: bool) -> tuple[sdp.SdpCodec, ...]:
-    return tuple(codec for chosen in choose(line, sending=sending) for codec in chosen.described)
+def _described(found: tuple[Chosen, ...]) -> tuple[sdp.SdpCodec, ...]:
+    return tuple(codec for chosen in found for codec in chosen.described)

@@ -10,6 +10,7 @@ import asyncio
 import enum
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from bridge.ports import (
@@ -19,13 +20,14 @@ from bridge.ports import (
     MediaQuiet,
     MediaRefusedError,
     RecordingFailed,
+    SourceLevel,
     SourceLive,
 )
 from bridge.values import EndpointId, LessonId, SourceKind, SourceRef
 from media.dtls import Certificate, DtlsFailedError, DtlsPeer, SrtpKeys
 from media.engine import EngineUnavailableError, PacketEngine
 from media.negotiation import Negotiated
-from media.plan import CodecName, Media, SourcePlan
+from media.plan import CodecName, CodecPlan, Media, SourcePlan
 from media.restart import FreshIce, restart
 from media.statistics import PeerNames
 
@@ -79,12 +81,15 @@ class MediaPeer:
         self._lesson = lesson
         self._endpoint = endpoint
         self._agreement = negotiated.agreement
+        self.plan = negotiated.plan
+        """As it was agreed, whatever its sources are sent as."""
         self._state = PeerState.JOINING
-        plan = negotiated.plan
+        plan = self.plan
         self._local: str | None = None
         self._plans: dict[int, SourcePlan] = {}
         self._live: dict[int, set[int]] = {}
         self._recorded: set[int] = set()
+        self._record_to = record_to
         halves = {(slot.index, half.codec.media): half for slot in plan.slots for half in slot.halves}
         self._playing: dict[tuple[int, Media], int | None] = dict.fromkeys(halves)
         self._carried = {key: {codec.name for codec in half.codecs} for key, half in halves.items()}
@@ -92,11 +97,7 @@ class MediaPeer:
         self.peer = engine.add_peer(self, plan, shard=engine.shard_of(lesson))
         try:
             for source in plan.sources:
-                number = engine.publish(self.peer, source)
-                self._plans[number] = source
-                if record_to is not None:
-                    engine.record(self.peer, number, record_to(source.kind), kind=source.kind.value)
-                    self._recorded.add(number)
+                self._publish(source)
             for slot in plan.slots:
                 engine.add_slot(self.peer, slot)
         except EngineUnavailableError:
@@ -130,6 +131,33 @@ class MediaPeer:
         """In which codec one of its ``sources`` is published."""
         return self._plans[source].codec.name
 
+    @property
+    def changing(self) -> tuple[SourcePlan, ...]:
+        """Those of its sources that can be sent as another codec, as they were agreed."""
+        return tuple(plan for plan in self.plan.sources if len(plan.codecs) > 1 and plan.kind in self.sources)
+
+    def change_codec(self, kind: SourceKind, codec: CodecPlan) -> None:
+        """Take one of ``changing`` as this codec of it from now on, and no more as the other.
+
+        It has another id in the engine then, and its recording goes on in another file. A no-op for the codec
+        that it has.
+        """
+        number = self.sources[kind]
+        plan = self._plans[number]
+        if plan.codec == codec:
+            return
+        del self._plans[number], self.sources[kind]
+        try:
+            self._engine.unpublish(self.peer, number)
+            self._recorded.discard(number)
+            if self._live.pop(number, None):
+                # The engine tells no more of what it has forgotten.
+                self._sink(SourceLive(SourceRef(self._endpoint, kind), False))
+            others = tuple(each for each in plan.codecs if each != codec)
+            self.sources[kind] = self._publish(replace(plan, codecs=(codec, *others)))
+        except EngineUnavailableError as exc:
+            self.lose(f"the packet engine takes no commands: {exc}")
+
     def play(self, slot: int, media: Media, source: int | None) -> None:
         """Play a source in a slot half, or nothing. A no-op for what plays already."""
         if self._playing[slot, media] == source:
@@ -137,6 +165,13 @@ class MediaPeer:
         self._playing[slot, media] = source
         try:
             self._engine.route(self.peer, slot, media, source)
+        except EngineUnavailableError as exc:
+            self.lose(f"the packet engine takes no commands: {exc}")
+
+    def limit(self, slot: int, level: int | None) -> None:
+        """Play the picture of a slot up to this temporal level; None: all."""
+        try:
+            self._engine.set_temporal(self.peer, slot, level)
         except EngineUnavailableError as exc:
             self.lose(f"the packet engine takes no commands: {exc}")
 
@@ -187,6 +222,14 @@ class MediaPeer:
             logger.warning("%s: %d DTLS datagrams were dropped", self._name, self._dtls.dropped)
         self._remove()
 
+    def _publish(self, plan: SourcePlan) -> int:
+        number = self._engine.publish(self.peer, plan)
+        self._plans[number] = plan
+        if self._record_to is not None:
+            self._engine.record(self.peer, number, self._record_to(plan.kind), kind=plan.kind.value)
+            self._recorded.add(number)
+        return number
+
     # PeerHandler: what the engine says
 
     def dtls_received(self, data: bytes) -> None:
@@ -215,6 +258,11 @@ class MediaPeer:
             layers.discard(layer)
         if bool(layers) != before:
             self._sink(SourceLive(SourceRef(self._endpoint, plan.kind), live))
+
+    def source_level(self, source: int, level: int) -> None:
+        plan = self._plans.get(source)
+        if plan is not None and self._state is not PeerState.CLOSED:
+            self._sink(SourceLevel(SourceRef(self._endpoint, plan.kind), level))
 
     def recording_failed(self, source: int, text: str) -> None:
         plan = self._plans.get(source)

@@ -15,9 +15,7 @@ from typing import Literal
 from bridge.values import LayerLevel, SourceKind
 
 Media = Literal["audio", "video"]
-CodecName = Literal["opus", "vp8", "h264"]
-
-_MEDIA_OF: dict[CodecName, Media] = {"opus": "audio", "vp8": "video", "h264": "video"}
+CodecName = Literal["opus", "vp8", "h264", "vp9", "av1"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +33,7 @@ class CodecPlan:
 
     @property
     def media(self) -> Media:
-        return _MEDIA_OF[self.name]
+        return "audio" if self.name == "opus" else "video"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +41,7 @@ class ExtensionPlan:
     """The negotiated ids (1 to 14) of the header extensions that the engine reads or writes, or ``None``.
 
     ``mid``: RFC 9143. ``rid``, ``repaired_rid``: RFC 8852. ``level``: audio level, RFC 6464.
-    ``send_time``: abs-send-time.
+    ``send_time``: abs-send-time. ``dependency``: the dependency descriptor of AV1's RTP payload format.
     """
 
     mid: int | None = None
@@ -51,6 +49,7 @@ class ExtensionPlan:
     repaired_rid: int | None = None
     level: int | None = None
     send_time: int | None = None
+    dependency: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +68,15 @@ class SourcePlan:
 
     kind: SourceKind
     mid: str
-    codec: CodecPlan
+    codecs: tuple[CodecPlan, ...]
+    """The one it is sent as, then those that its client can change to, by preference; never empty."""
     layers: tuple[LayerPlan, ...]
     extensions: ExtensionPlan
+
+    @property
+    def codec(self) -> CodecPlan:
+        """The one it is sent as."""
+        return self.codecs[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,8 @@ class SlotHalfPlan:
     ssrc: int
     extensions: ExtensionPlan
     rtx_ssrc: int | None = None
+    red_payload_type: int | None = None
+    """Redundant audio (RFC 2198) of its one codec, where the receiver takes it."""
 
     @property
     def codec(self) -> CodecPlan:

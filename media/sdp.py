@@ -100,6 +100,8 @@ class SdpMedia:
     ice_ufrag: str | None
     ice_pwd: str | None
     fingerprints: tuple[Fingerprint, ...]
+    extmap_allow_mixed: bool
+    """One-byte and two-byte header extensions may be mixed in its streams (RFC 8285 section 6)."""
     dtls_role: Literal["auto", "client", "server"] | None
     """What ``a=setup`` says: actpass, active, passive, or nothing."""
 
@@ -147,19 +149,23 @@ def _parse(text: str) -> SdpSession:
     kept += [line for lines in groups for line in lines if _name(line) not in _NOT_FOR_AIORTC]
     parsed = SessionDescription.parse("\r\n".join(kept) + "\r\n")
 
-    media = tuple(_media(description, lines) for description, lines in zip(parsed.media, groups, strict=True))
+    names = {name for name, _ in _attributes(session_lines)}
+    mixed = "extmap-allow-mixed" in names
+    media = tuple(
+        _media(description, lines, mixed=mixed)
+        for description, lines in zip(parsed.media, groups, strict=True)
+    )
     mids = [line.mid for line in media if line.mid is not None]
     if len(set(mids)) != len(mids):
         raise SdpInvalidError("two m-lines with the same mid")
     bundles = [tuple(str(mid) for mid in group.items) for group in parsed.group if group.semantic == "BUNDLE"]
     if len(bundles) > 1:
         raise SdpInvalidError("more than one BUNDLE group")
-    names = {name for name, _ in _attributes(session_lines)}
     return SdpSession(
         media=media,
         bundle=bundles[0] if bundles else None,
         ice_lite="ice-lite" in names,
-        extmap_allow_mixed="extmap-allow-mixed" in names,
+        extmap_allow_mixed=mixed,
     )
 
 
@@ -175,7 +181,7 @@ def _attributes(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
             yield name, value
 
 
-def _media(description: MediaDescription, lines: list[str]) -> SdpMedia:
+def _media(description: MediaDescription, lines: list[str], *, mixed: bool) -> SdpMedia:
     values: dict[str, list[str]] = {}
     for name, value in _attributes(lines):
         values.setdefault(name, []).append(value)
@@ -216,6 +222,7 @@ def _media(description: MediaDescription, lines: list[str]) -> SdpMedia:
         else tuple(
             dict.fromkeys(Fingerprint(f.algorithm.lower(), f.value.upper()) for f in dtls.fingerprints)
         ),
+        extmap_allow_mixed=mixed or "extmap-allow-mixed" in values,
         dtls_role=None if dtls is None else cast(Literal["auto", "client", "server"], dtls.role),
     )
 
@@ -338,6 +345,8 @@ class AnswerSession:
     candidates: tuple[tuple[str, int], ...]
     """(address, port) where the server hears UDP and takes TCP connections, the best first."""
     media: tuple[AnswerMedia, ...]
+    extmap_allow_mixed: bool = False
+    """The offer says it for the whole session, so the answer does as well (RFC 8285 section 6)."""
 
 
 def build(answer: AnswerSession) -> str:
@@ -352,6 +361,8 @@ def build(answer: AnswerSession) -> str:
         f"a=group:BUNDLE {' '.join(answer.bundle)}",
         "a=msid-semantic:WMS *",
     ]
+    if answer.extmap_allow_mixed:
+        lines.append("a=extmap-allow-mixed")
     for media in answer.media:
         lines += _answered(media, answer) if media.codecs else _refused(media.offered)
     return "\r\n".join(lines) + "\r\n"
@@ -386,6 +397,8 @@ def _answered(media: AnswerMedia, answer: AnswerSession) -> Iterator[str]:
     for extension in media.extensions:
         direction = "" if extension.direction == "sendrecv" else f"/{extension.direction}"
         yield f"a=extmap:{extension.id}{direction} {extension.uri}"
+    if offered.extmap_allow_mixed and not answer.extmap_allow_mixed:
+        yield "a=extmap-allow-mixed"
     yield f"a={media.direction}"
     if media.stream is not None:
         yield f"a=msid:{media.stream.stream} {media.stream.track}"
@@ -407,7 +420,15 @@ def _stream_lines(stream: AnswerStream, cname: str) -> Iterator[str]:
             yield f"a=ssrc:{ssrc} msid:{stream.stream} {stream.track}"
 
 
-_CODEC_SPELLING = {"vp8": "VP8", "h264": "H264", "opus": "opus", "rtx": "rtx"}
+_CODEC_SPELLING = {
+    "vp8": "VP8",
+    "h264": "H264",
+    "vp9": "VP9",
+    "av1": "AV1",
+    "opus": "opus",
+    "rtx": "rtx",
+    "red": "red",
+}
 
 
 def _codec_lines(codec: SdpCodec, kind: str) -> Iterator[str]:

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bridge.ports import Admission, MediaEvent, MediaRefusedError
+from bridge.ports import Admission, CodecChanged, MediaEvent, MediaRefusedError
 from bridge.values import EndpointId, Grant, LessonId, Offer, SourceKind, SourceRef
 from media.addresses import (
     MAX_CANDIDATES,
@@ -30,6 +30,7 @@ from media.addresses import (
     parse_announced,
     without_missing_ipv6,
 )
+from media.common import CommonCodecs
 from media.dtls import Certificate
 from media.engine import PacketEngine, ShardStats
 from media.negotiation import LocalParameters, negotiate
@@ -158,8 +159,8 @@ class MediaService:
             {
               "shards": [{"shard": 0, "peers": 2, "counters": {"datagrams": 812, "forwarded": 400, ...}}],
               "io": {"sent": 530, "send_buffer_full": 0, ...},
-              "troubles": {"events_dropped": 0, "shards_failed": 0, "commands_failed": 0,
-                           "events_without_peer": 0},
+              "troubles": {"events_dropped": 0, "shards_failed": 0, "writers_failed": 0,
+                           "commands_failed": 0, "events_without_peer": 0},
               "lessons": {
                 "LESSON": {
                   "ENDPOINT": {
@@ -242,6 +243,8 @@ class LessonMedia:
         self._certificate = certificate
         self._sink = sink
         self._peers: dict[EndpointId, MediaPeer] = {}
+        self._common = CommonCodecs()
+        self._routes: dict[EndpointId, dict[int, tuple[SourceRef | None, SourceRef | None]]] = {}
         self._closed = False
 
     def admit(self, endpoint: EndpointId, offer: Offer, grant: Grant) -> Admission:
@@ -263,10 +266,18 @@ class LessonMedia:
             negotiated=negotiated,
             record_to=self._record_to(endpoint) if grant.teaches else None,
         )
+        self._routes[endpoint] = {}
+        missing = self._common.missing
+        self._common.add(negotiated.plan)
+        newcomer = self._peers[endpoint]
+        self._agree(endpoint, newcomer)
+        if self._common.missing != missing:
+            self._agree_all()
         return Admission(
             answer=negotiated.answer,
             sources=frozenset(source.kind for source in negotiated.plan.sources),
             slots=tuple(slot.index for slot in negotiated.plan.slots),
+            codecs={plan.kind: newcomer.codec_of(newcomer.sources[plan.kind]) for plan in newcomer.changing},
         )
 
     def restart(self, endpoint: EndpointId, sdp: str) -> str:
@@ -300,16 +311,33 @@ class LessonMedia:
                 raise ValueError(f"{ref.kind.value} is no {media}")
             if (slot, media) not in peer.pictures_and_voices and (ref is not None or media == "audio"):
                 raise LookupError(f"endpoint {endpoint} has no {media} in slot {slot}")
+        self._routes[endpoint][slot] = (picture, voice)
         for media, ref in halves:
             if (slot, media) in peer.pictures_and_voices:
                 peer.play(slot, media, self._playable(peer, slot, media, ref))
+
+    def limit(self, endpoint: EndpointId, slot: int, level: int | None) -> None:
+        """Play the picture of a slot up to this temporal level (0 is the base) of whatever plays in it; None:
+        all. A source without levels, or whose levels can't be told apart, plays whole.
+
+        Raises LookupError for an endpoint or a picture that was not admitted.
+        """
+        peer = self._peers.get(endpoint)
+        if peer is None or (slot, "video") not in peer.pictures_and_voices:
+            raise LookupError(f"endpoint {endpoint} has no picture in slot {slot}")
+        peer.limit(slot, level)
 
     def dismiss(self, endpoint: EndpointId) -> None:
         """Remove the endpoint; its DTLS goodbye and its removal from the engine follow at once, in a task."""
         peer = self._peers.pop(endpoint, None)
         if peer is not None:
+            del self._routes[endpoint]
+            missing = self._common.missing
+            self._common.remove(peer.plan)
             peer.stop_recording()
             self._service.see_off(peer.close())
+            if self._common.missing != missing and not self._closed:
+                self._agree_all()
 
     def close(self) -> None:
         """Dismiss all. Idempotent."""
@@ -326,8 +354,36 @@ class LessonMedia:
     def _record_to(self, endpoint: EndpointId) -> Callable[[SourceKind], Path] | None:
         if (folder := self._recording) is None:
             return None
-        start = datetime.now(UTC)
-        return lambda kind: folder / raw_name(start, endpoint, kind.value)
+        return lambda kind: folder / raw_name(datetime.now(UTC), endpoint, kind.value)
+
+    def _agree_all(self) -> None:
+        """Somebody came or went, and what all can show is another set of codecs now."""
+        for endpoint, peer in self._peers.items():
+            for kind in self._agree(endpoint, peer):
+                ref = SourceRef(endpoint, kind)
+                self._sink(CodecChanged(ref, peer.codec_of(peer.sources[kind])))
+                self._play_again(ref)
+
+    def _agree(self, endpoint: EndpointId, peer: MediaPeer) -> list[SourceKind]:
+        """Take those of its sources that can change as what all who are here can show; gives what changed."""
+        changed = []
+        for plan in peer.changing:
+            codec = self._common.best(plan.codecs)
+            if codec.name != peer.codec_of(peer.sources[plan.kind]):
+                peer.change_codec(plan.kind, codec)
+                if plan.kind in peer.sources:
+                    logger.info(
+                        "lesson %s endpoint %s: %s as %s", self.lesson, endpoint, plan.kind, codec.name
+                    )
+                    changed.append(plan.kind)
+        return changed
+
+    def _play_again(self, ref: SourceRef) -> None:
+        """The source has another id in the engine, and others may be able to play it now."""
+        for endpoint, routes in self._routes.items():
+            for slot, (picture, voice) in routes.items():
+                if ref == picture:
+                    self.route(endpoint, slot, picture, voice)
 
     def names(self) -> list[PeerNames]:
         """For MediaService.statistics: who is here."""

@@ -263,7 +263,9 @@ class Connection:
         self._join_came_at = time.monotonic()
         offer = Offer(
             sdp=message.offer,
-            sources=tuple(OfferedSource(source.kind, source.mid) for source in message.sources),
+            sources=tuple(
+                OfferedSource(source.kind, source.mid, source.changes_codec) for source in message.sources
+            ),
             slots=tuple(OfferedSlot(slot.index, slot.picture, slot.voice) for slot in message.slots),
         )
         self._post(inbox.Join(self._id, message.id, message.label, message.headcount, offer))

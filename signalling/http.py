@@ -3,6 +3,7 @@
 /  /kiosk  /school  /home    the web application (its own router reads the path)
 /assets/...                  its files, named by their contents: cached for good
 /ws                          PROTOCOL.md, sections 1 to 6
+/api/whip/...  /api/whep/... PROTOCOL.md, section 8: whip.py
                              what watches over the server: operations.py
 """
 
@@ -26,6 +27,7 @@ from signalling.metrics import Metrics
 from signalling.operations import Operations, error_response
 from signalling.outbox import OutboxCounters
 from signalling.socket import LessonSocket
+from signalling.whip import Sessions
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +155,11 @@ class Door:
 
 
 def make_application(
-    door: Door, operations: Operations | None = None, static: Path = STATIC
+    door: Door,
+    operations: Operations | None = None,
+    static: Path = STATIC,
+    *,
+    sessions: Sessions | None = None,
 ) -> web.Application:
     """The application; ``static`` is where the web application was built to."""
     app = web.Application(middlewares=[_plain_errors, _no_body])
@@ -176,6 +182,8 @@ def make_application(
     app.router.add_get("/ws", door.handle)
     if operations is not None:
         operations.add_to(app)
+    if sessions is not None:
+        sessions.add_to(app)
     # The patterns have no slash, and no dot to begin with: no way out of the folder.
     app.router.add_get(r"/assets/{name:[\w-][\w.-]*}", asset)
     app.router.add_get(r"/{name:[\w-]+\.[\w.]+}", loose_file)
@@ -234,10 +242,11 @@ async def _add_headers(_request: web.Request, response: web.StreamResponse) -> N
 
 @web.middleware
 async def _no_body(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Nothing here takes a body, so none is read: the request is refused for it, if for nothing else."""
+    """Few routes take a body (whip.py); elsewhere none is read: the request is refused for it, if for nothing
+    else."""
     if (guard := guard_of(request)) is not None:
         guard.expect_answer()
-    if not request.body_exists:
+    if not request.body_exists or getattr(request.match_info.handler, "takes_body", False):
         return await handler(request)
     if request.match_info.http_exception is not None:
         response = _error(request, request.match_info.http_exception)

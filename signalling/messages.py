@@ -47,6 +47,7 @@ class Open(ClientMessage, frozen=True):
 class WireSource(msgspec.Struct, frozen=True):
     kind: SourceKind
     mid: Mid
+    changes_codec: bool = False
 
 
 class WireSlot(msgspec.Struct, frozen=True):
@@ -164,6 +165,7 @@ class WireSnapshot(msgspec.Struct, frozen=True):
     lesson: WireLesson
     members: tuple[WireMember, ...]
     slots: tuple[WirePlay, ...]
+    codecs: dict[str, str]
     revision: int
 
 
@@ -193,6 +195,7 @@ class Snapshot(ServerMessage, frozen=True):
     lesson: WireLesson
     members: tuple[WireMember, ...]
     slots: tuple[WirePlay, ...]
+    codecs: dict[str, str]
     revision: int
 
 
@@ -209,6 +212,10 @@ class Members(ServerMessage, frozen=True):
 class Slots(ServerMessage, frozen=True):
     slots: tuple[WirePlay, ...]
     revision: int
+
+
+class Codecs(ServerMessage, frozen=True):
+    codecs: dict[str, str]
 
 
 class Done(ServerMessage, frozen=True):

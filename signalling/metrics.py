@@ -145,7 +145,7 @@ def _engine_families(media: Mapping[str, Any] | None, of_peers: Mapping[str, int
     yield peers
     for name, words, values in (
         ("io", "Datagrams and connections of all threads, taken and dropped.", media.get("io", {})),
-        ("troubles", "Events dropped, shards failed, commands failed.", media.get("troubles", {})),
+        ("troubles", "Events dropped; shards, writers and commands failed.", media.get("troubles", {})),
         ("peer", "What all peers counted: NACKs, retransmissions, key frames, refusals.", of_peers),
     ):
         family = CounterMetricFamily(f"luokkasilta_engine_{name}", words, labels=["counter"])

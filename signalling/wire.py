@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec import UNSET, UnsetType
@@ -71,6 +71,10 @@ def _plays(plan: SlotPlan) -> tuple[m.WirePlay, ...]:
     )
 
 
+def _codecs(codecs: Mapping[SourceKind, str]) -> dict[str, str]:
+    return {kind.value: codec for kind, codec in codecs.items()}
+
+
 def _welcome(notice: notices.Welcome) -> m.Welcome:
     admitted, grant = notice.admitted, notice.admitted.grant
     return m.Welcome(
@@ -100,6 +104,7 @@ def _snapshot_fields(snapshot: notices.Snapshot) -> dict[str, Any]:
         "lesson": _lesson(snapshot.lesson, snapshot.recording),
         "members": tuple(_member(member) for member in snapshot.members),
         "slots": _plays(snapshot.plan),
+        "codecs": _codecs(snapshot.codecs),
         "revision": snapshot.revision,
     }
 
@@ -154,6 +159,7 @@ _TRANSLATE: dict[type[Notice], Callable[[Any], m.ServerMessage | None]] = {
     notices.LessonChanged: lambda notice: m.Lesson(lesson=_lesson(notice.lesson, notice.recording)),
     notices.MembersChanged: _members,
     notices.SlotsChanged: lambda notice: m.Slots(slots=_plays(notice.plan), revision=notice.revision),
+    notices.CodecsChanged: lambda notice: m.Codecs(codecs=_codecs(notice.codecs)),
     notices.Done: lambda notice: m.Done(re=_re(notice.re)),
     notices.Refused: _refused,
     notices.Farewell: _farewell,

@@ -1,34 +1,21 @@
 """From the payloads of one frame's packets to the frame: VP8 (RFC 7741), H.264 (RFC 6184), Opus (RFC 7587).
 
-Payloads are foreign octets: whatever they hold, a function here gives a frame or raises MalformedError.
+VP9 and AV1 are in ``depacketise_newer``. Payloads are foreign octets: whatever they hold, a function here
+gives a frame or raises MalformedError.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from media.recording.coded import Coded, MalformedError
+from media.recording.depacketise_newer import av1, vp9
 from media.recording.format import CodecName
 
 _START_CODE = b"\x00\x00\x00\x01"
 _VP8_KEY_FRAME_CODE = b"\x9d\x01\x2a"
 _STAP_A, _FU_A = 24, 28
 _IDR, _SPS, _PPS = 5, 7, 8
-
-
-class MalformedError(Exception):
-    """The payloads make no frame."""
-
-
-@dataclass(frozen=True, slots=True)
-class Coded:
-    """One frame as a decoder takes it."""
-
-    data: bytes
-    is_key: bool
-    """Nothing before it is needed to decode it."""
-    size: tuple[int, int] | None = None
-    """(width, height) in pixels, where the codec says it in the open: in a key frame of VP8."""
 
 
 Depacketiser = Callable[[Sequence[bytes]], Coded]
@@ -131,4 +118,10 @@ def opus(payloads: Sequence[bytes]) -> Coded:
     return Coded(payloads[0], is_key=True)
 
 
-DEPACKETISERS: dict[CodecName, Depacketiser] = {"vp8": vp8, "h264": h264, "opus": opus}
+DEPACKETISERS: dict[CodecName, Depacketiser] = {
+    "vp8": vp8,
+    "h264": h264,
+    "vp9": vp9,
+    "av1": av1,
+    "opus": opus,
+}

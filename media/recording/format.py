@@ -14,9 +14,9 @@ VERSION = 1
 LONGEST_ENTRY = 66_000
 """Octets of type and body: a datagram's payload and the numbers before it. A longer one is no entry."""
 
-CodecName = Literal["opus", "vp8", "h264"]
+CodecName = Literal["opus", "vp8", "h264", "vp9", "av1"]
 
-_CODECS: dict[int, CodecName] = {1: "opus", 2: "vp8", 3: "h264"}
+_CODECS: dict[int, CodecName] = {1: "opus", 2: "vp8", 3: "h264", 4: "vp9", 5: "av1"}
 _ENTRY = struct.Struct(">II")
 _HEAD = struct.Struct(">BIq")
 _PACKET = struct.Struct(">BBIQqq")

@@ -11,7 +11,8 @@ import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from media.recording.depacketise import DEPACKETISERS, MalformedError
+from media.recording.coded import MalformedError
+from media.recording.depacketise import DEPACKETISERS
 from media.recording.format import CodecName, Hole, Packet
 
 LONGEST_WAIT_US = 2_000_000

@@ -31,6 +31,9 @@ from media.recording.layout import PARTIAL_SUFFIX, RAW_SUFFIX
 from media.recording.timeline import Placed, placed
 
 _OGG_FIRST, _OGG_LAST = 2, 4
+_TEMPLATE_FORMAT: dict[CodecName, str] = {"opus": "ogg", "h264": "h264", "av1": "obu"}
+_AV1_DELIMITER = b"\x12\x00"
+"""The temporal delimiter that a stream of OBUs begins with (AV1 section 7.5)."""
 _MILLISECOND = Fraction(1, 1000)
 _ORDER = [kind.value for kind in SourceKind]
 
@@ -196,13 +199,15 @@ def _write(lanes: Sequence[Lane], path: Path) -> None:
 
 def _add_stream(container: OutputContainer, lane: Lane) -> Stream:
     first = lane.segments[0]
-    if lane.codec == "vp8":
+    if lane.codec in {"vp8", "vp9"}:
         width, height = first.size or (0, 0)
-        stream = container.add_mux_stream("vp8", width=width, height=height)
+        stream = container.add_mux_stream(lane.codec, width=width, height=height)
     else:
         # Only through a template does PyAV let a stream have the codec's own header.
         template = _opus_head(first.clock_rate) if lane.codec == "opus" else first.first
-        with av.open(io.BytesIO(template), format="ogg" if lane.codec == "opus" else "h264") as source:
+        if lane.codec == "av1":
+            template = _AV1_DELIMITER + template
+        with av.open(io.BytesIO(template), format=_TEMPLATE_FORMAT[lane.codec]) as source:
             assert isinstance(source, InputContainer)
             stream = container.add_stream_from_template(source.streams[0], opaque=True)
     stream.metadata["title"] = lane.kind

@@ -1,4 +1,5 @@
-//! Puts a hash of all Rust sources into the extension, so that Python can refuse a stale one.
+//! Puts a hash of all Rust sources into the extension, so that Python can refuse a stale one, and the profile that it is
+//! built with, so that a benchmark can refuse one that is not optimised.
 
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -36,4 +37,6 @@ fn main() {
         "cargo::rustc-env=SOURCE_HASH={}",
         hash.finalize().iter().map(|octet| format!("{octet:02x}")).collect::<String>()
     );
+    let told = |name: &str| std::env::var(name).unwrap_or_default();
+    println!("cargo::rustc-env=BUILD_PROFILE={}, opt-level {}", told("PROFILE"), told("OPT_LEVEL"));
 }

@@ -35,10 +35,11 @@ class Room:
         resumable_s: float = 3600.0,
         ice_servers: IceServers | None = None,
         contact: Contact | None = None,
+        media: type[RecordingMedia] = RecordingMedia,
     ) -> None:
         self.store = MemoryStore({lesson.id: lesson})
         self.clock = 0.0
-        self.service = RecordingMediaService()
+        self.service = RecordingMediaService(media)
         self.closed: list[Classroom] = []
         self.classroom = Classroom(
             lesson,

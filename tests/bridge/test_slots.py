@@ -62,6 +62,11 @@ def place(
     return assign(Roster.of(members), me, previous or Placing(), rules)
 
 
+def place_by_voice(members: list[Member], me: Member, speakers: tuple[str, ...]) -> Placing:
+    roster = Roster.by_voice(members, tuple(EndpointId(name) for name in speakers))
+    return assign(roster, me, Placing(), RULES)
+
+
 def test_teacher_first_then_in_the_order_of_joining() -> None:
     me = member("home", Role.HOME)
     teacher = member("kiosk", Role.KIOSK, on=(CAMERA, MIC, DOCUMENT, SCREEN, CONTENT))
@@ -158,6 +163,35 @@ def test_who_gets_a_pair_leaves_its_voice_slot() -> None:
     after = place([me, *schools[1:]], me, before)
     assert plays(after)[0] == ("f camera", "f mic")
     assert 5 not in plays(after)
+
+
+def test_one_slot_plays_the_teacher_and_without_one_who_speaks() -> None:
+    me, voice_only = member("player", Role.GUEST, slots=(0,)), member("radio", Role.GUEST, slots=(5,))
+    pupils = [member("a"), member("b"), member("c")]
+    teacher = member("kiosk", Role.KIOSK, on=(CAMERA, MIC, DOCUMENT))
+    speaking = ("c", "kiosk", "b")
+    for present, speakers, expected in (
+        (pupils, (), "a"),
+        (pupils, ("c", "b"), "c"),
+        ([*pupils, teacher], speaking, "kiosk"),
+        ([*pupils, member("kiosk", Role.KIOSK, on=(CAMERA,), off=(MIC,))], speaking, "c"),
+        ([*pupils, member("kiosk", Role.KIOSK, on=(CAMERA,), off=(MIC,))], (), "kiosk"),
+        ([member("a"), member("c", on=(CAMERA,), off=(MIC,))], ("c", "a"), "a"),
+        ([*pupils, member("x", site="player", room="7")], ("x", "b"), "x"),
+    ):
+        plan = plays(place_by_voice([*present, me], me, speakers))
+        off = plan[0][1] is None
+        assert plan == {0: (f"{expected} camera", None if off else f"{expected} mic")}, speakers
+        if not off:
+            assert plays(place_by_voice([*present, voice_only], voice_only, speakers)) == {
+                5: (None, f"{expected} mic")
+            }
+
+
+def test_one_slot_does_not_play_the_own_room_because_it_speaks() -> None:
+    me = member("player", site="Iisalmi", room="7", slots=(6,))
+    present = [member("a"), member("b"), member("c", site="Iisalmi", room="7"), me]
+    assert plays(place_by_voice(present, me, ("c", "b"))) == {6: (None, "b mic")}
 
 
 def test_same_room() -> None:

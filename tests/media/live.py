@@ -59,10 +59,16 @@ class LivePage:
         self.endpoint = endpoint
         self._lesson = lesson
 
-    async def join(self, recipe: Recipe, edit: Callable[[str], str] = lambda answer: answer) -> str:
-        """Join as ``recipe`` says; ``edit`` changes the answer on its way to the page. Returns the answer."""
+    async def join(
+        self, recipe: Recipe, edit: Callable[[str], str] = lambda answer: answer, *, voices_nack: bool = True
+    ) -> str:
+        """Join as ``recipe`` says; ``edit`` changes the answer on its way to the page. Returns the answer.
+
+        ``voices_nack``: lost packets of voices are asked for, as the pages have it.
+        """
         made = await build_offer(self.page, recipe)
-        made["sdp"] = with_opus_nack(made["sdp"])
+        if voices_nack:
+            made["sdp"] = with_opus_nack(made["sdp"])
         answer = self._lesson.admit(self.endpoint, offer_of(made), GRANTS[recipe.role]).answer
         await self.page.evaluate(_JOIN, edit(answer))
         return answer

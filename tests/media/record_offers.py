@@ -43,7 +43,7 @@ FLAGS = (
 _ORDER = (SourceKind.CAMERA, SourceKind.DOCUMENT, SourceKind.SCREEN, SourceKind.MIC, SourceKind.CONTENT)
 
 _BUILD_OFFER = """
-async ({sources, pairs, voices, simulcast, codecs}) => {
+async ({sources, pairs, voices, simulcast, mode, codecs}) => {
   const pc = window.pc = new RTCPeerConnection();
   // Of H.264 constrained baseline in packetization mode 1, as the pages do.
   const fits = ({mimeType, sdpFmtpLine = ""}) => codecs.includes(mimeType) && (mimeType !== "video/H264" ||
@@ -65,10 +65,12 @@ async ({sources, pairs, voices, simulcast, codecs}) => {
     {rid: "m", scaleResolutionDownBy: 2, maxBitrate: 600000},
     {rid: "l", scaleResolutionDownBy: 4, maxBitrate: 150000},
   ];
+  for (const layer of mode ? layers : []) layer.scalabilityMode = mode;
   const publishing = sources.map((kind) => {
     const media = kind === "mic" || kind === "content" ? "audio" : "video";
     const init = {direction: "sendonly"};
     if (kind === "camera" && simulcast) init.sendEncodings = layers;
+    else if (media === "video" && mode) init.sendEncodings = [{scalabilityMode: mode}];
     return {kind, transceiver: add(tracks[kind] ?? media, init)};
   });
   const receiving = [];
@@ -102,6 +104,8 @@ class Recipe:
     sources: tuple[SourceKind, ...]
     slots: SlotCounts
     simulcast: bool = True
+    mode: str | None = None
+    """The scalabilityMode of its pictures (W3C WebRTC-SVC), e.g. "L1T3"."""
     codecs: tuple[str, ...] | None = PAGE_CODECS
     """What setCodecPreferences asks for, of what the browser has; None: not called, so all there is."""
 
@@ -144,6 +148,7 @@ async def build_offer(page: Evaluates, recipe: Recipe) -> dict[str, Any]:
         "pairs": recipe.slots.pairs,
         "voices": recipe.slots.voices,
         "simulcast": recipe.simulcast,
+        "mode": recipe.mode,
         "codecs": recipe.codecs,
     }
     recorded: dict[str, Any] = await page.evaluate(_BUILD_OFFER, wanted)

@@ -1,4 +1,4 @@
-"""Which codecs are taken of an m-line: H.264 by its profile and packetization mode, RTX by its ``apt``."""
+"""Which codecs are taken of an m-line: H.264, VP9, AV1 by profile, RTX by its ``apt``, RED by its blocks."""
 
 from __future__ import annotations
 
@@ -177,14 +177,88 @@ def test_a_slot_plays_either_codec_and_has_one_ssrc_for_the_retransmissions_of_b
     assert slot.picture.codecs == (
         CodecPlan("vp8", 96, 90000, rtx_payload_type=97, nack=True),
         CodecPlan("h264", 108, 90000, rtx_payload_type=109, nack=True),
+        CodecPlan("vp9", 98, 90000, rtx_payload_type=99, nack=True),
+        CodecPlan("av1", 45, 90000, rtx_payload_type=46, nack=True),
     )
     assert (slot.picture.ssrc, slot.picture.rtx_ssrc, slot.voice.ssrc) == (1000, 1001, 1002)
     assert (slot.voice.rtx_ssrc, slot.voice.codecs) == (None, (CodecPlan("opus", 111, 48000),))
     (camera, _) = negotiated.plan.sources
     assert camera.codec == CodecPlan("vp8", 96, 90000, rtx_payload_type=97, nack=True)
-    assert "m=video 9 UDP/TLS/RTP/SAVPF 96 97 108 109\r\n" in negotiated.answer
+    assert "m=video 9 UDP/TLS/RTP/SAVPF 96 97 108 109 98 99 45 46\r\n" in negotiated.answer
+    assert "a=fmtp:98 profile-id=0\r\n" in negotiated.answer
+    assert "a=rtpmap:45 AV1/90000\r\n" in negotiated.answer
+    assert "a=fmtp:45 profile=0;level-idx=5;tier=0\r\n" in negotiated.answer
     assert "a=fmtp:109 apt=108\r\n" in negotiated.answer
     assert "a=rtpmap:108 H264/90000\r\n" in negotiated.answer
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "taken"),
+    [
+        ("VP9", "", True),
+        ("VP9", "profile-id=0", True),
+        ("VP9", "profile-id=2", False),
+        ("VP9", "profile-id=", False),
+        ("VP9", "max-fs=12288;max-fr=60", True),
+        ("AV1", "", True),
+        ("AV1", "level-idx=5;profile=0;tier=0", True),
+        ("AV1", "level-idx=5;profile=1;tier=0", False),
+    ],
+)
+def test_vp9_and_av1_are_taken_in_profile_0(name: str, parameters: str, taken: bool) -> None:
+    fmtp = [f"a=fmtp:45 {parameters}"] if parameters else []
+    offered = line(f"a=rtpmap:45 {name}/90000", *fmtp, *FEEDBACK)
+    for sending in (False, True):
+        assert [chosen.plan.name for chosen in choose(offered, sending=sending)] == [name.lower()] * taken
+
+
+def test_of_several_profiles_the_one_that_all_decoders_have() -> None:
+    vp9 = (
+        "a=rtpmap:100 VP9/90000",
+        "a=fmtp:100 profile-id=2",
+        "a=rtpmap:98 VP9/90000",
+        "a=fmtp:98 profile-id=0",
+    )
+    (chosen,) = choose(line(*vp9), sending=True)
+    assert (chosen.plan.payload_type, chosen.described[0].parameters) == (98, {"profile-id": "0"})
+
+
+OPUS = "a=rtpmap:111 opus/48000/2", "a=fmtp:111 minptime=10;useinbandfec=1"
+
+
+@pytest.mark.parametrize(
+    ("lines", "red"),
+    [
+        (("a=rtpmap:63 red/48000/2", "a=fmtp:63 111/111"), 63),
+        (("a=rtpmap:63 red/48000/2", "a=fmtp:63 111/111/111"), 63),
+        (("a=rtpmap:63 red/48000/2",), None),
+        (("a=rtpmap:63 red/48000/2", "a=fmtp:63 111/0"), None),
+        (("a=rtpmap:63 red/48000/2", "a=fmtp:63 110/110"), None),
+        (("a=rtpmap:63 red/8000", "a=fmtp:63 111/111"), None),
+        (("a=rtpmap:70 red/48000/2", "a=fmtp:70 111/111"), None),
+    ],
+)
+def test_redundancy_is_for_slots_and_of_opus_alone(lines: tuple[str, ...], red: int | None) -> None:
+    offered = line(*OPUS, *lines, media="audio")
+    (slot,) = choose(offered, sending=True)
+    assert slot.red_payload_type == red
+    assert [codec.name for codec in slot.described] == ["opus"] + ["red"] * (red is not None)
+    (source,) = choose(offered, sending=False)
+    assert source.red_payload_type is None
+    assert [codec.name for codec in source.described] == ["opus"]
+
+
+def test_redundancy_alone_is_nothing() -> None:
+    assert choose(line("a=rtpmap:63 red/48000/2", "a=fmtp:63 111/111", media="audio"), sending=True) == ()
+
+
+def test_speech_may_pause_and_nothing_else() -> None:
+    offered = line(*OPUS, media="audio")
+    (speech,) = choose(offered, sending=False, pauses=True)
+    assert speech.described[0].parameters == {"minptime": "10", "useinbandfec": "1", "usedtx": "1"}
+    for sending in (False, True):
+        (other,) = choose(offered, sending=sending)
+        assert "usedtx" not in other.described[0].parameters
 
 
 def test_a_payload_type_means_one_profile_in_the_bundle() -> None:

@@ -88,6 +88,9 @@ class Told:
     def fell_quiet(self, quiet: bool) -> None:
         self.heard.append(("quiet", quiet))
 
+    def source_level(self, source: int, level: int) -> None:
+        self.heard.append(("level", source, level))
+
     def source_live(self, source: int, layer: int, live: bool) -> None:
         self.heard.append(("live", source, layer, live))
 
@@ -163,7 +166,7 @@ async def test_commands_carry_the_plan(
             vp8
             | {"mid": camera.mid, "layers": [(None, None, None)], "clock_rate": 90000}
             | {"mid_extension": 9, "rid_extension": None, "repaired_rid_extension": None}
-            | {"level_extension": None},
+            | {"level_extension": None, "dependency_extension": None},
         ),
         (
             "publish",
@@ -172,7 +175,7 @@ async def test_commands_carry_the_plan(
             opus
             | {"mid": mic.mid, "layers": [(None, mic.layers[0].ssrc, None)], "clock_rate": 48000}
             | {"mid_extension": 9, "rid_extension": None, "repaired_rid_extension": None}
-            | {"level_extension": mic.extensions.level},
+            | {"level_extension": mic.extensions.level, "dependency_extension": None},
         ),
         (
             "add_slot",
@@ -185,7 +188,8 @@ async def test_commands_carry_the_plan(
                 "clock_rate": 90000,
             }
             | {"mid": picture.mid, "ssrc": picture.ssrc, "rtx_ssrc": picture.rtx_ssrc}
-            | {"mid_extension": 9, "level_extension": None, "send_time_extension": 2},
+            | {"mid_extension": 9, "level_extension": None, "send_time_extension": 2}
+            | {"dependency_extension": None, "red_payload_type": None},
         ),
         (
             "add_slot",
@@ -193,7 +197,8 @@ async def test_commands_carry_the_plan(
             0,
             {"media": "audio", "payloads": [("opus", 111, None)], "nack": False, "clock_rate": 48000}
             | {"mid": voice.mid, "ssrc": voice.ssrc, "rtx_ssrc": None}
-            | {"mid_extension": 9, "level_extension": voice.extensions.level, "send_time_extension": 2},
+            | {"mid_extension": 9, "level_extension": voice.extensions.level, "send_time_extension": 2}
+            | {"dependency_extension": None, "red_payload_type": None},
         ),
         (
             "set_keys",
@@ -239,6 +244,7 @@ async def test_events_go_to_their_peers(
         made(events.PeerConnected, peer=second, local="127.0.0.1", remote="127.0.0.1:5"),
         made(events.SourceLive, peer=first, source=4, layer=0),
         made(events.SlotSwitched, peer=first, slot=0, media="video", source=4, layer=0),
+        made(events.SourceLevel, peer=first, source=5, level=31),
         made(events.SourceIdle, peer=first, source=4, layer=0),
         made(events.PeerSilent, peer=third),
         made(events.CommandFailed, peer=second, code="mismatch"),
@@ -246,7 +252,7 @@ async def test_events_go_to_their_peers(
         made(events.PeerSilent, peer=second),
     )
     await _settle()
-    assert one.heard == [("dtls", b"\x16"), ("live", 4, 0, True), ("live", 4, 0, False)]
+    assert one.heard == [("dtls", b"\x16"), ("live", 4, 0, True), ("level", 5, 31), ("live", 4, 0, False)]
     assert other.heard == [
         ("pair", "127.0.0.1", "127.0.0.1:5"),
         ("failed", "mismatch"),
@@ -273,14 +279,21 @@ async def test_one_bad_handler_does_not_cost_the_others_their_events(
         def fell_silent(self) -> None:
             raise RuntimeError("broken")
 
+        def command_failed(self, code: str) -> None:
+            raise RuntimeError("broken")
+
     packet_engine, native = recording
     broken = packet_engine.add_peer(Broken(), plan, shard=0)
     told = Told()
     sound = packet_engine.add_peer(told, plan, shard=0)
-    native.put(made(_engine.Event.PeerSilent, peer=broken), made(_engine.Event.PeerSilent, peer=sound))
+    native.put(
+        made(_engine.Event.PeerSilent, peer=broken),
+        made(_engine.Event.CommandFailed, peer=broken, code="mismatch"),
+        made(_engine.Event.PeerSilent, peer=sound),
+    )
     await _settle()
     assert told.heard == [("silent",)]
-    assert "was not handled" in caplog.text
+    assert caplog.text.count("was not handled") == 2
 
 
 async def test_troubles_are_logged_and_counted(
@@ -293,10 +306,13 @@ async def test_troubles_are_logged_and_counted(
         made(_engine.Event.EventsDropped, shard=1, count=5),
         made(_engine.Event.EventsDropped, shard=1, count=2),
         made(_engine.Event.ShardFailed, shard=2, text="index out of bounds"),
+        made(_engine.Event.WriterFailed, text="no such file (files.rs:1)"),
     )
     await _settle()
-    assert (packet_engine.counters.events_dropped, packet_engine.counters.shards_failed) == (7, 1)
+    counters = packet_engine.counters
+    assert (counters.events_dropped, counters.shards_failed, counters.writers_failed) == (7, 1, 1)
     assert failed == [2]
+    assert "no such file (files.rs:1)" in caplog.text
     assert "dropped 5 events" in caplog.text
     assert "index out of bounds" in caplog.text
 

@@ -10,7 +10,15 @@ from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSess
 
 from bridge.values import GRANTS, LayerLevel, Offer, OfferedSource, Role, SourceKind
 from media import sdp
-from media.negotiation import LEVEL_URI, MID_URI, REPAIRED_RID_URI, RID_URI, SEND_TIME_URI, negotiate
+from media.negotiation import (
+    DEPENDENCY_URI,
+    LEVEL_URI,
+    MID_URI,
+    REPAIRED_RID_URI,
+    RID_URI,
+    SEND_TIME_URI,
+    negotiate,
+)
 from media.plan import CodecPlan, LayerPlan, SlotHalfPlan, SourcePlan
 from tests.media.support import LOCAL, OFFERS, Recorded, recorded, recorded_named
 
@@ -77,6 +85,7 @@ def test_each_slot_half_has_its_own_ssrc_and_the_msid_of_its_slot(record: Record
 
 def test_codecs_are_those_of_the_engine_with_what_it_knows(record: Recorded) -> None:
     offered = {line.mid: line for line in sdp.parse(record.offer.sdp).media}
+    mics = {source.mid for source in record.offer.sources if source.kind is SourceKind.MIC}
     for line in sdp.parse(negotiate(record.offer, record.grant, LOCAL).answer).media:
         assert line.formats == tuple(str(codec.payload_type) for codec in line.codecs)
         for codec in line.codecs:
@@ -86,7 +95,7 @@ def test_codecs_are_those_of_the_engine_with_what_it_knows(record: Recorded) -> 
                 codec.clock_rate,
                 codec.channels,
             )
-            if codec.name in {"vp8", "h264"}:
+            if codec.name in {"vp8", "h264", "vp9", "av1"}:
                 assert codec.feedback == {"ccm fir", "nack pli", "goog-remb", "nack"}
                 assert [each.parameters["apt"] for each in line.codecs if each.name == "rtx"].count(
                     str(codec.payload_type)
@@ -94,8 +103,13 @@ def test_codecs_are_those_of_the_engine_with_what_it_knows(record: Recorded) -> 
             elif codec.name == "opus":
                 assert codec.feedback == frozenset()
                 assert codec.parameters["useinbandfec"] == "1"
-                assert codec.parameters.items() <= like.parameters.items()
-                assert codec.parameters.keys() <= {"minptime", "useinbandfec"}
+                said = dict(codec.parameters)
+                assert said.pop("usedtx", None) == ("1" if line.mid in mics else None)
+                assert said.items() <= like.parameters.items()
+                assert said.keys() <= {"minptime", "useinbandfec"}
+            elif codec.name == "red":
+                assert line.direction == "sendonly"
+                assert codec.parameters == like.parameters == {"111/111": None}
             else:
                 assert codec.name == "rtx"
                 assert codec.parameters == {"apt": like.parameters["apt"]}
@@ -105,9 +119,15 @@ def test_codecs_are_those_of_the_engine_with_what_it_knows(record: Recorded) -> 
             known.add(LEVEL_URI)
         elif line.direction == "recvonly":
             known |= {RID_URI, REPAIRED_RID_URI}
+        if any(codec.name == "av1" for codec in line.codecs):
+            known.add(DEPENDENCY_URI)
         uris = {extension.uri for extension in line.extensions}
         assert MID_URI in uris
-        assert uris == known & {extension.uri for extension in offered[line.mid].extensions}
+        # Firefox takes dependency descriptors from nobody.
+        useful = {"sendrecv", "sendonly" if line.direction == "recvonly" else "recvonly"}
+        assert uris == known & {
+            extension.uri for extension in offered[line.mid].extensions if extension.direction in useful
+        }
         assert not line.send_rids
         assert not line.simulcast
 
@@ -124,14 +144,18 @@ def test_a_source_has_one_codec_and_a_slot_all_that_a_source_may_have(record: Re
         assert names(source.mid) == (["vp8", "rtx"] if source.kind.is_picture else ["opus"])
         assert source.codec.nack == source.kind.is_picture
     for slot in negotiated.plan.slots:
-        assert names(slot.voice.mid) == ["opus"]
+        red = any(codec.name == "red" for codec in offered[slot.voice.mid].codecs)
+        assert names(slot.voice.mid) == ["opus"] + ["red"] * red
+        assert slot.voice.red_payload_type == (63 if red else None)
         if slot.picture is not None:
             h264 = any(
                 codec.name == "h264" and codec.parameters["profile-level-id"] == "42e01f"
                 for codec in offered[slot.picture.mid].codecs
             )
-            assert names(slot.picture.mid) == ["vp8", "rtx"] + ["h264", "rtx"] * h264
-            assert [codec.name for codec in slot.picture.codecs] == ["vp8"] + ["h264"] * h264
+            offers = {codec.name for codec in offered[slot.picture.mid].codecs}
+            expected = ["vp8", *["h264"] * h264, *(name for name in ("vp9", "av1") if name in offers)]
+            assert names(slot.picture.mid) == [each for name in expected for each in (name, "rtx")]
+            assert [codec.name for codec in slot.picture.codecs] == expected
 
 
 def test_slots_announce_the_ssrc_of_their_retransmissions(record: Recorded) -> None:
@@ -193,6 +217,46 @@ def test_one_transport_for_all(record: Recorded) -> None:
         assert "a=candidate:4 1 tcp 1520434943 2001:db8::1 10000 typ host tcptype passive\r\n" in section
         assert section.count("a=candidate:") == 4
         assert "a=end-of-candidates\r\n" in section
+
+
+def test_mixed_header_extensions_are_answered_where_they_are_offered() -> None:
+    record = recorded_named("chromium-every-codec")
+    answered = sdp.parse(negotiate(record.offer, record.grant, LOCAL).answer)
+    assert answered.extmap_allow_mixed
+    without = record.with_sdp(lambda text: text.replace("a=extmap-allow-mixed\r\n", ""))
+    negotiated = negotiate(without, record.grant, LOCAL)
+    assert "extmap-allow-mixed" not in negotiated.answer
+    # A dependency descriptor needs the two-byte form.
+    assert "dependency-descriptor" not in negotiated.answer
+    (slot,) = negotiated.plan.slots
+    assert slot.picture is not None
+    assert slot.picture.extensions.dependency is None
+    assert "av1" in [codec.name for codec in slot.picture.codecs]
+
+    on_one = without.sdp.replace("a=mid:2\r\n", "a=mid:2\r\na=extmap-allow-mixed\r\n")
+    negotiated = negotiate(replace(without, sdp=on_one), record.grant, LOCAL)
+    lines = sdp.parse(negotiated.answer)
+    assert not lines.extmap_allow_mixed
+    assert [line.mid for line in lines.media if line.extmap_allow_mixed] == ["2"]
+    (slot,) = negotiated.plan.slots
+    assert slot.picture is not None
+    assert slot.picture.extensions.dependency == 13
+
+
+@pytest.mark.parametrize(("codec", "dependency"), [("VP8", None), ("VP9", None), ("AV1", 13)])
+def test_dependency_descriptors_are_for_av1(codec: str, dependency: int | None) -> None:
+    """The engine continues the numbers in the payload of VP8 and VP9, not those of a descriptor beside."""
+    record = recorded_named("chromium-every-codec")
+
+    def only(text: str) -> str:
+        head, camera, *rest = _sections(text)
+        for other in {"VP8", "VP9", "AV1", "H264"} - {codec}:
+            camera = camera.replace(f" {other}/", " H265/")
+        return "".join([head, camera, *rest])
+
+    edited = record.offer if codec == "VP8" else record.with_sdp(only)
+    camera = negotiate(edited, record.grant, LOCAL).plan.sources[0]
+    assert (camera.codec.name, camera.extensions.dependency) == (codec.lower(), dependency)
 
 
 def test_negotiation_is_pure(record: Recorded) -> None:

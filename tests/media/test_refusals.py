@@ -110,7 +110,11 @@ EDITS: dict[str, tuple[Callable[[str], str], str]] = {
     "setup passive": (_with("a=setup:actpass", "a=setup:passive"), "sdp-unsupported"),
     "SDES keys": (_with("UDP/TLS/RTP/SAVPF", "RTP/SAVPF"), "sdp-unsupported"),
     "no DTLS": (_with("UDP/TLS/RTP/SAVPF", "RTP/AVP"), "sdp-unsupported"),
-    "no VP8": (_with("VP8", "VP9"), "sdp-unsupported"),
+    "no codec of ours": (_with("VP8", "H265"), "sdp-unsupported"),
+    "VP9 of another profile": (
+        _with("VP8/90000", "VP9/90000\r\na=fmtp:96 profile-id=2"),
+        "sdp-unsupported",
+    ),
     "VP8 at another rate": (_with("VP8/90000", "VP8/48000"), "sdp-unsupported"),
     "H.264 of no use": (
         _with("VP8/90000", "H264/90000\r\na=fmtp:96 packetization-mode=0;profile-level-id=42e01f"),

@@ -16,11 +16,12 @@ from aiortc.codecs.vpx import Vp8Encoder
 
 from media.recording.format import Packet
 from tests.e2e.kit.tone_bursts import make_bursts
+from tests.media_recording.newer_codecs import Av1Encoder, Vp9Encoder
 from tests.media_recording.publisher import FRAMES_PER_SECOND, PITCH_HZ, SOUND_RATE, coded_picture
 
 FRONT = b"LKSREC\r\n\x00\x01"
-CODECS = {"opus": 1, "vp8": 2, "h264": 3}
-RATES = {"opus": 48_000, "vp8": 90_000, "h264": 90_000}
+CODECS = {"opus": 1, "vp8": 2, "h264": 3, "vp9": 4, "av1": 5}
+RATES = {"opus": 48_000} | dict.fromkeys(("vp8", "h264", "vp9", "av1"), 90_000)
 FRAME_US = 1_000_000 // FRAMES_PER_SECOND
 MTU = 300
 """Small, so that a frame has several packets."""
@@ -65,7 +66,7 @@ def picture_packets(
     start_us: int = 0,
 ) -> list[Packet]:
     """Coded frames as a publisher would send them; frame ``n`` is captured at ``start_us`` + n * FRAME_US."""
-    encoder: Any = {"vp8": Vp8Encoder, "h264": H264Encoder}[codec]()
+    encoder: Any = {"vp8": Vp8Encoder, "h264": H264Encoder, "vp9": Vp9Encoder, "av1": Av1Encoder}[codec]()
     packets: list[Packet] = []
     for position, number in enumerate(numbers):
         frame = av.VideoFrame.from_ndarray(coded_picture(number, size), format="yuv420p")

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from media.recording.depacketise import DEPACKETISERS, MalformedError, h264, opus, vp8
+from media.recording.coded import MalformedError
+from media.recording.depacketise import DEPACKETISERS, h264, opus, vp8
 from media.recording.format import CodecName
 
 KEY = b"\x10\x02\x00\x9d\x01\x2a\x40\x01\xb4\x00rest of the key frame"

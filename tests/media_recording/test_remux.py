@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-@pytest.mark.parametrize("codec", ["vp8", "h264"])
+@pytest.mark.parametrize("codec", ["vp8", "h264", "vp9", "av1"])
 def test_picture_and_sound_meet_whatever_began_when(folder: Path, tmp_path: Path, codec: str) -> None:
     """The camera begins a second and a half after the microphone, on a clock that says so."""
     picture = picture_packets(codec, range(15, 45))

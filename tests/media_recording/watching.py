@@ -57,4 +57,6 @@ def picture_sizes(path: Path, stream: int = 0) -> list[tuple[int, int]]:
 def stream_names(path: Path) -> list[tuple[str, str]]:
     """(title, codec) of each stream."""
     with av.open(str(path)) as container:
-        return [(each.metadata["title"], each.codec_context.name) for each in container.streams]
+        return [
+            (each.metadata["title"], each.codec_context.codec.canonical_name) for each in container.streams
+        ]

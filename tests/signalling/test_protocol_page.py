@@ -16,12 +16,15 @@ from bridge.config import Limits
 from bridge.errors import ErrorCode
 from bridge.registry import LiveLessons
 from bridge.slots import LessonRules
+from signalling import icefragment, plainoffer, resource, whip
 from signalling import messages as m
 from signalling.connection import Services
 from signalling.http import FIELD_MAX, FIELDS_MAX, LINE_MAX, Door, make_application
 from signalling.listener import HANDSHAKE_S
 from signalling.operations import Operations
 from signalling.tokens import Tokens
+from signalling.turn import TurnRest
+from signalling.whip import Sessions
 from tests.bridge.support import MemoryStore, RecordingMediaService
 
 PAGE = (Path(m.__file__).parent / "PROTOCOL.md").read_text(encoding="utf-8")
@@ -80,8 +83,10 @@ def http_application() -> web.Application:
         now=lambda: datetime.now(UTC),
     )
     tokens = Tokens(bytes(32))
-    door = Door(Services(lessons, tokens, Limits(), now))
-    return make_application(door, Operations(tokens, now, behind_proxy=False, told=readiness))
+    services = Services(lessons, tokens, Limits(), now)
+    door = Door(services)
+    operations = Operations(tokens, now, behind_proxy=False, told=readiness)
+    return make_application(door, operations, sessions=Sessions(services, TurnRest(None)))
 
 
 class Told:
@@ -121,6 +126,31 @@ def test_the_limits_of_http_said_are_those_kept() -> None:
     assert f"within {limits.response_s:g} s. A TLS handshake has {HANDSHAKE_S:g} s" in section
     assert f"{limits.http_connections:,} TCP connections at once" in section
     assert f"{limits.http_connections_per_address:,} from one address" in section
+
+
+def test_the_codes_and_limits_of_whip_said_are_those_kept() -> None:
+    section = PAGE.split("\n## 8.")[1]
+    said = {
+        (code, int(line.split("|")[2]))
+        for line in section.splitlines()
+        if line.startswith("| `")
+        for code in re.findall(r"`([a-z-]+)`", line.split("|")[1])
+    }
+    source = (Path(m.__file__).parent / "whip.py").read_text(encoding="utf-8")
+    own = re.findall(r'AnswerError\(\s*(\d+), "([a-z-]+)"', source)
+    assert len(own) > 10
+    of_others = {("method-not-allowed", 405), ("internal", 500)}
+    kept = {(code.value, status) for code, status in whip.STATUS.items()}
+    assert said == kept | {(code, int(status)) for status, code in own} | of_others
+    words = " ".join(section.split())
+    assert f"at most {whip.OFFER_MAX:,} octets in {plainoffer.LINES_MAX:,} lines" in words
+    fragment = (
+        f"at most {whip.FRAGMENT_MAX:,} octets in {icefragment.LINES_MAX} lines of {icefragment.LINE_MAX:,}"
+    )
+    assert fragment in words
+    assert f"at most {whip.SESSIONS_PER_TOKEN} sessions at once, a lesson {whip.SESSIONS_PER_LESSON}" in words
+    assert f"in bursts of {whip.POST_BURST}; one session take {resource.PATCHES_PER_S:g} `PATCH`" in words
+    assert f"in bursts of {resource.PATCH_BURST}. The body has {Limits().request_s:g} s to come" in words
 
 
 def test_the_limits_said_are_the_limits_kept() -> None:

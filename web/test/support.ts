@@ -3,7 +3,7 @@
 import { Keeper, type Kept } from "../src/lesson/kept";
 import type { LessonPeer, OutgoingTracks, PeerOffer, ReceivedSlot, Route } from "../src/media/peer";
 import type { SocketLike } from "../src/protocol/socket";
-import type { Contact, IceServer, Lesson, Member, Play, SlotCounts, SourceKind, You } from "../src/protocol/values";
+import type { Codecs, Contact, IceServer, Lesson, Member, Play, SlotCounts, SourceKind, You } from "../src/protocol/values";
 
 export const LESSON: Lesson = { id: "l1", title: "Nyheter och medier", course: "RUB14", state: "live", recording: "off" };
 export const WAITING: Lesson = { ...LESSON, state: "waiting" };
@@ -117,16 +117,16 @@ export class FakeSocket implements SocketLike {
   }
 
   /** Answers the join that was sent. */
-  joined(you: You, members: readonly Member[], slots: readonly Play[]): void {
-    const snapshot = snapshotFor(you, members, slots);
+  joined(you: You, members: readonly Member[], slots: readonly Play[], codecs: Codecs = {}): void {
+    const snapshot = snapshotFor(you, members, slots, codecs);
     this.say({ type: "joined", re: this.last("join").id, answer: "v=0", sources: you.publish, snapshot, iceServers: [TURN] });
   }
 }
 
-function snapshotFor(you: You, members: readonly Member[], slots: readonly Play[]): object {
+function snapshotFor(you: You, members: readonly Member[], slots: readonly Play[], codecs: Codecs = {}): object {
   const sources = Object.fromEntries(you.publish.map((kind) => [kind, kind === "camera" || kind === "mic"]));
   const me = member("me", { role: you.role, site: you.site, teaches: you.teaches, sources });
-  return { lesson: LESSON, members: [...members, me], slots, revision: 1 };
+  return { lesson: LESSON, members: [...members, me], slots, codecs, revision: 1 };
 }
 
 /** Session storage of one tab, and what is kept in it. */
@@ -188,6 +188,8 @@ export class FakePeer {
   readonly connection = { connectionState: "new" } as RTCPeerConnection;
   readonly received: readonly ReceivedSlot[];
   readonly sending = new Map<SourceKind, MediaStreamTrack | null>();
+  /** Each change of a codec, in order. */
+  readonly sentAs: string[] = [];
   answer: string | null = null;
   closed = false;
   /** The routes of the ICE restarts that were offered. */
@@ -229,6 +231,11 @@ export class FakePeer {
   send(kind: SourceKind, sent: MediaStreamTrack | null): Promise<void> {
     this.sending.set(kind, sent);
     return Promise.resolve();
+  }
+
+  sendAs(kind: SourceKind, codec: string): Promise<void> {
+    this.sentAs.push(`${kind} ${codec}`);
+    return codec === "refused" ? Promise.reject(new Error(codec)) : Promise.resolve();
   }
 
   close(): void {

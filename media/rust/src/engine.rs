@@ -1,10 +1,12 @@
-//! The engine as Python sees it. Every method posts a command and returns; none blocks, but for `close`.
+//! The engine as Python sees it. Every method posts a command and returns; none blocks, but for `close`. A panic in one
+//! is an EngineError: PyO3's own exception for it is no `Exception`, and would end the event loop.
 
 use crate::EngineError;
 use crate::event::Event;
 use luokkasilta_engine::command::{
     AddPeer, AddSlot, Command, LayerSpec, Payload, Publish, RecordTo, RestartIce, SetKeys,
 };
+use luokkasilta_engine::fault::contain;
 use luokkasilta_engine::io::engine::{Engine as CoreEngine, PostError};
 use luokkasilta_engine::types::{Codec, Feed, Media};
 use pyo3::exceptions::PyValueError;
@@ -20,8 +22,12 @@ pub struct Engine {
     core: CoreEngine,
 }
 
-fn refused(error: PostError) -> PyErr {
-    EngineError::new_err(error.to_string())
+fn guarded<T>(act: impl FnOnce() -> T) -> PyResult<T> {
+    contain(act).map_err(|text| EngineError::new_err(format!("a fault of the engine: {text}")))
+}
+
+fn posted(post: impl FnOnce() -> Result<(), PostError>) -> PyResult<()> {
+    guarded(post)?.map_err(|error| EngineError::new_err(error.to_string()))
 }
 
 fn media_of(name: &str) -> PyResult<Media> {
@@ -36,8 +42,10 @@ fn codec_of(name: &str) -> PyResult<Codec> {
     match name {
         "opus" => Ok(Codec::Opus),
         "vp8" => Ok(Codec::Vp8),
+        "vp9" => Ok(Codec::Vp9),
         "h264" => Ok(Codec::H264),
-        _ => Err(PyValueError::new_err("codec is \"opus\", \"vp8\" or \"h264\"")),
+        "av1" => Ok(Codec::Av1),
+        _ => Err(PyValueError::new_err("codec is \"opus\", \"vp8\", \"vp9\", \"h264\" or \"av1\"")),
     }
 }
 
@@ -54,15 +62,17 @@ impl Engine {
                 text.parse().map_err(|_| EngineError::new_err(format!("not an address and port: {text}")))?;
             addresses.push(address);
         }
-        let core = CoreEngine::start(&addresses, shards).map_err(|error| {
+        let core = guarded(|| CoreEngine::start(&addresses, shards))?.map_err(|error| {
             EngineError::new_err(format!("can't open media on {}: {error}", bind.join(", ")))
         })?;
         Ok(Self { core })
     }
 
     #[getter]
-    fn local_addresses(&self) -> Vec<(String, u16)> {
-        self.core.local().iter().map(|address| (address.ip().to_string(), address.port())).collect()
+    fn local_addresses(&self) -> PyResult<Vec<(String, u16)>> {
+        guarded(|| {
+            self.core.local().iter().map(|address| (address.ip().to_string(), address.port())).collect()
+        })
     }
 
     #[getter]
@@ -76,10 +86,12 @@ impl Engine {
     }
 
     #[getter]
-    fn io_counters(&self) -> Vec<(&'static str, u64)> {
-        let mut all = self.core.counters().list();
-        all.extend(self.core.recording_counters().list());
-        all
+    fn io_counters(&self) -> PyResult<Vec<(&'static str, u64)>> {
+        guarded(|| {
+            let mut all = self.core.counters().list();
+            all.extend(self.core.recording_counters().list());
+            all
+        })
     }
 
     #[pyo3(signature = (peer, *, shard, local_ufrag, local_pwd, remote_ufrag, receive_bitrate))]
@@ -93,7 +105,7 @@ impl Engine {
         receive_bitrate: u64,
     ) -> PyResult<()> {
         let spec = AddPeer { peer, local_ufrag, local_pwd, remote_ufrag, receive_bitrate };
-        self.core.add_peer(shard, spec).map_err(refused)
+        posted(|| self.core.add_peer(shard, spec))
     }
 
     #[pyo3(signature = (peer, *, local_ufrag, local_pwd, remote_ufrag))]
@@ -105,7 +117,7 @@ impl Engine {
         remote_ufrag: String,
     ) -> PyResult<()> {
         let spec = RestartIce { peer, local_ufrag, local_pwd, remote_ufrag };
-        self.core.post(Command::RestartIce(spec)).map_err(refused)
+        posted(|| self.core.post(Command::RestartIce(spec)))
     }
 
     #[pyo3(signature = (peer, *, profile, receive_key, receive_salt, send_key, send_salt))]
@@ -119,14 +131,14 @@ impl Engine {
         send_salt: Vec<u8>,
     ) -> PyResult<()> {
         let keys = SetKeys { peer, profile, receive_key, receive_salt, send_key, send_salt };
-        self.core.post(Command::SetKeys(keys)).map_err(refused)
+        posted(|| self.core.post(Command::SetKeys(keys)))
     }
 
     fn send_dtls(&self, peer: u64, data: &Bound<'_, PyBytes>) -> PyResult<()> {
-        self.core.post(Command::SendDtls(peer, data.as_bytes().to_vec())).map_err(refused)
+        posted(|| self.core.post(Command::SendDtls(peer, data.as_bytes().to_vec())))
     }
 
-    #[pyo3(signature = (peer, source, *, media, codec, mid, payload_type, rtx_payload_type, nack, clock_rate, layers, mid_extension, rid_extension, repaired_rid_extension, level_extension))]
+    #[pyo3(signature = (peer, source, *, media, codec, mid, payload_type, rtx_payload_type, nack, clock_rate, layers, mid_extension, rid_extension, repaired_rid_extension, level_extension, dependency_extension = None, red_payload_type = None))]
     fn publish(
         &self,
         peer: u64,
@@ -143,6 +155,8 @@ impl Engine {
         rid_extension: Option<u8>,
         repaired_rid_extension: Option<u8>,
         level_extension: Option<u8>,
+        dependency_extension: Option<u8>,
+        red_payload_type: Option<u8>,
     ) -> PyResult<()> {
         let spec = Publish {
             peer,
@@ -162,15 +176,17 @@ impl Engine {
             rid_extension,
             repaired_rid_extension,
             level_extension,
+            dependency_extension,
+            red_payload_type,
         };
-        self.core.post(Command::Publish(spec)).map_err(refused)
+        posted(|| self.core.post(Command::Publish(spec)))
     }
 
     fn unpublish(&self, peer: u64, source: u64) -> PyResult<()> {
-        self.core.post(Command::Unpublish(peer, source)).map_err(refused)
+        posted(|| self.core.post(Command::Unpublish(peer, source)))
     }
 
-    #[pyo3(signature = (peer, slot, *, media, payloads, mid, clock_rate, ssrc, rtx_ssrc, nack, mid_extension, level_extension, send_time_extension))]
+    #[pyo3(signature = (peer, slot, *, media, payloads, mid, clock_rate, ssrc, rtx_ssrc, nack, mid_extension, level_extension, send_time_extension, dependency_extension = None, red_payload_type = None))]
     fn add_slot(
         &self,
         peer: u64,
@@ -185,6 +201,8 @@ impl Engine {
         mid_extension: Option<u8>,
         level_extension: Option<u8>,
         send_time_extension: Option<u8>,
+        dependency_extension: Option<u8>,
+        red_payload_type: Option<u8>,
     ) -> PyResult<()> {
         let payloads = payloads
             .into_iter()
@@ -205,40 +223,48 @@ impl Engine {
             mid_extension,
             level_extension,
             send_time_extension,
+            dependency_extension,
+            red_payload_type,
         };
-        self.core.post(Command::AddSlot(spec)).map_err(refused)
+        posted(|| self.core.post(Command::AddSlot(spec)))
     }
 
     #[pyo3(signature = (peer, slot, *, media, source, layer = 0))]
     fn route(&self, peer: u64, slot: u16, media: &str, source: Option<u64>, layer: u8) -> PyResult<()> {
         let feed = source.map(|source| Feed { source, layer });
-        self.core.post(Command::Route { peer, slot, media: media_of(media)?, feed }).map_err(refused)
+        let media = media_of(media)?;
+        posted(|| self.core.post(Command::Route { peer, slot, media, feed }))
+    }
+
+    #[pyo3(signature = (peer, slot, *, level))]
+    fn set_temporal(&self, peer: u64, slot: u16, level: Option<u8>) -> PyResult<()> {
+        posted(|| self.core.post(Command::SetTemporal { peer, slot, level }))
     }
 
     #[pyo3(signature = (peer, source, path, *, kind = ""))]
     fn record(&self, peer: u64, source: u64, path: Option<PathBuf>, kind: &str) -> PyResult<()> {
         let to = path.map(|path| RecordTo { path, kind: kind.to_owned() });
-        self.core.post(Command::Record { peer, source, to }).map_err(refused)
+        posted(|| self.core.post(Command::Record { peer, source, to }))
     }
 
     fn sync_recordings(&self, ticket: u64) -> PyResult<()> {
-        self.core.post(Command::SyncRecordings(ticket)).map_err(refused)
+        posted(|| self.core.post(Command::SyncRecordings(ticket)))
     }
 
     fn remove_peer(&self, peer: u64) -> PyResult<()> {
-        self.core.post(Command::RemovePeer(peer)).map_err(refused)
+        posted(|| self.core.post(Command::RemovePeer(peer)))
     }
 
     fn request_stats(&self, ticket: u64) -> PyResult<()> {
-        self.core.post(Command::RequestStats(ticket)).map_err(refused)
+        posted(|| self.core.post(Command::RequestStats(ticket)))
     }
 
-    fn drain(&self) -> Vec<Event> {
-        self.core.drain().into_iter().map(Event::from).collect()
+    fn drain(&self) -> PyResult<Vec<Event>> {
+        guarded(|| self.core.drain().into_iter().map(Event::from).collect())
     }
 
-    fn close(&self, py: Python<'_>) {
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
         // The threads never take the GIL, but joining them takes a moment that others may use.
-        py.detach(|| self.core.close());
+        py.detach(|| guarded(|| self.core.close()))
     }
 }

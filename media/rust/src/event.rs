@@ -13,11 +13,13 @@ pub enum Event {
     PeerQuiet { peer: u64, quiet: bool },
     SourceLive { peer: u64, source: u64, layer: u8 },
     SourceIdle { peer: u64, source: u64, layer: u8 },
+    SourceLevel { peer: u64, source: u64, level: u8 },
     SlotSwitched { peer: u64, slot: u16, media: String, source: u64, layer: u8 },
     RecordingFailed { peer: u64, source: u64, text: String },
     RecordingsSynced { ticket: u64, shard: usize },
     CommandFailed { peer: u64, code: String },
     ShardFailed { shard: usize, text: String },
+    WriterFailed { text: String },
     Stats { ticket: u64, shard: usize, json: String },
     EventsDropped { shard: usize, count: u64 },
 }
@@ -33,6 +35,7 @@ impl From<CoreEvent> for Event {
             CoreEvent::PeerQuiet { peer, quiet } => Self::PeerQuiet { peer, quiet },
             CoreEvent::SourceLive { peer, source, layer } => Self::SourceLive { peer, source, layer },
             CoreEvent::SourceIdle { peer, source, layer } => Self::SourceIdle { peer, source, layer },
+            CoreEvent::SourceLevel { peer, source, level } => Self::SourceLevel { peer, source, level },
             CoreEvent::SlotSwitched { peer, slot, media, source, layer } => {
                 Self::SlotSwitched { peer, slot, media: media.name().to_owned(), source, layer }
             }
@@ -42,6 +45,7 @@ impl From<CoreEvent> for Event {
                 Self::CommandFailed { peer, code: error.code().to_owned() }
             }
             CoreEvent::ShardFailed { shard, text } => Self::ShardFailed { shard, text },
+            CoreEvent::WriterFailed { text } => Self::WriterFailed { text },
             CoreEvent::Stats { ticket, shard, json } => Self::Stats { ticket, shard, json },
             CoreEvent::EventsDropped { shard, count } => Self::EventsDropped { shard, count },
         }

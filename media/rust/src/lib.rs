@@ -20,6 +20,7 @@ mod _engine {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        module.add("SOURCE_HASH", env!("SOURCE_HASH"))
+        module.add("SOURCE_HASH", env!("SOURCE_HASH"))?;
+        module.add("BUILD_PROFILE", env!("BUILD_PROFILE"))
     }
 }

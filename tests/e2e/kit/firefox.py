@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
-import json
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,15 +15,14 @@ import av
 import numpy as np
 
 from tests.e2e.kit.browser import READ_WIDTH, Shown, shown_from
-from tests.e2e.kit.media_files import FRAMES_PER_SECOND, HEIGHT, PITCHES_HZ, SOUND_RATE, WIDTH
+from tests.e2e.kit.media_files import PITCHES_HZ, SOUND_RATE
+from tests.e2e.kit.own_devices import own_devices
 from tests.e2e.kit.pages import PATIENCE_MS, PICTURES, word
-from tests.e2e.kit.picture_code import CELL, COLUMNS, PLACES, ROWS, Code, word_of
-from tests.e2e.kit.tone_bursts import BURST_S, Sound
+from tests.e2e.kit.tone_bursts import Sound
 from tests.line.namespaces import Namespace
 from tests.media.firefox import FirefoxPage, Preferences, firefox_page
 
 _HERE = Path(__file__).parent
-_LONGEST_S = 90
 _POLL_S = 0.1
 _PREFERENCES: Preferences = {
     # Sound without a gesture, as the tests' listening has none.
@@ -122,24 +120,6 @@ def _decoded(recording: bytes) -> Sound:
     return np.concatenate(parts).astype(np.float32) if parts else np.zeros(0, np.float32)
 
 
-def _own_devices(source: int) -> str:
-    """A script that gives the page a camera and a microphone with the code and the pitch of ``source``."""
-    frames = range(_LONGEST_S * FRAMES_PER_SECOND)
-    wish = {
-        "width": WIDTH,
-        "height": HEIGHT,
-        "perSecond": FRAMES_PER_SECOND,
-        "words": [word_of(Code(source, frame)) for frame in frames],
-        "columns": COLUMNS,
-        "rows": ROWS,
-        "cell": CELL,
-        "places": PLACES,
-        "burstS": BURST_S,
-    }
-    script = _bare((_HERE / "own_devices.js").read_text())
-    return f"() => {{ {script}({json.dumps(wish)}); }}"
-
-
 @asynccontextmanager
 async def open_firefox(
     name: str, source: int, link: str, *, namespace: Namespace | None = None
@@ -151,7 +131,7 @@ async def open_firefox(
     preferences = {**_PREFERENCES, "media.navigator.audio.fake_frequency": round(PITCHES_HZ[source])}
     async with firefox_page(program, url="about:blank", preferences=preferences, namespace=namespace) as page:
         await page.command("session.subscribe", events=["log.entryAdded"])
-        await page.command("script.addPreloadScript", functionDeclaration=_own_devices(source))
+        await page.command("script.addPreloadScript", functionDeclaration=own_devices(source))
         firefox = Firefox(name, page)
         await firefox.visit(link)
         yield firefox

@@ -244,6 +244,10 @@ export class LessonSession {
         if (message.lesson.state === "ended") this.#finish();
         else this.#joinIfPossible();
         break;
+      case "codecs":
+      case "snapshot":
+        void this.#syncSources();
+        break;
       case "error":
         if (message.fatal) this.#fatal(knownCode(message.code));
         break;
@@ -422,7 +426,10 @@ export class LessonSession {
     for (const kind of you.publish) {
       const { track, on } = outgoing[kind];
       this.#tellSource(kind, on);
+      // Asked anew for each: an older run of this loop is not to undo what came meanwhile.
+      const codec = this.#state.codecs[kind];
       try {
+        if (codec !== undefined) await peer.sendAs(kind, codec);
         await peer.send(kind, track);
       } catch (error) {
         console.warn(`${kind} can't be sent`, error);

@@ -5,7 +5,7 @@
 
 import { type ErrorCode, knownCode, recoveryOf } from "../protocol/errors";
 import type { Resumed, ServerMessage, Welcome } from "../protocol/messages";
-import type { Contact, Lesson, Member, Play, SlotCounts, Snapshot, You } from "../protocol/values";
+import type { Codecs, Contact, Lesson, Member, Play, SlotCounts, Snapshot, You } from "../protocol/values";
 
 export type Line =
   | { readonly state: "connecting" }
@@ -36,6 +36,8 @@ export interface LessonState {
   readonly members: readonly Member[];
   /** By slot index; an index that is not here is empty. */
   readonly plays: readonly Play[];
+  /** As which codec to send what can be sent as several. */
+  readonly codecs: Codecs;
   readonly revision: number;
   /** A teaching member has been seen, so that one who is not there is missing. */
   readonly taught: boolean;
@@ -56,6 +58,7 @@ export const INITIAL_STATE: LessonState = {
   lesson: null,
   members: [],
   plays: [],
+  codecs: {},
   revision: -1,
   taught: false,
   contact: null,
@@ -137,6 +140,8 @@ function reduceMessage(state: LessonState, message: ServerMessage): LessonState 
     case "slots":
       if (message.revision < state.revision) return state;
       return { ...state, plays: message.slots, revision: message.revision };
+    case "codecs":
+      return { ...state, codecs: message.codecs };
     case "restarted":
     case "done":
       return state;
@@ -170,6 +175,7 @@ function whole(state: LessonState, snapshot: Snapshot): LessonState {
     lesson: snapshot.lesson,
     members: snapshot.members,
     plays: snapshot.slots,
+    codecs: snapshot.codecs,
     revision: snapshot.revision,
   });
 }
@@ -207,7 +213,7 @@ function displaced(state: LessonState): LessonState {
 }
 
 function outside(state: LessonState): LessonState {
-  return { ...state, members: [], plays: [], media: "none", problem: null };
+  return { ...state, members: [], plays: [], codecs: {}, media: "none", problem: null };
 }
 
 /** Nothing more will happen here unless somebody presses something. */

@@ -4,6 +4,7 @@
  * plays in a slot is the server's business, what a source sends is that of `send`.
  */
 
+import { chooseCodec, type Encoding, encodingThatTells, LEVELS, preferCodecs } from "./codecs";
 import type { IceServer, OfferedSlot, OfferedSource, SlotCounts, SourceKind } from "../protocol/values";
 import { isPicture, SOURCE_KINDS } from "../protocol/values";
 
@@ -26,10 +27,10 @@ export type OutgoingTracks = Readonly<Partial<Record<SourceKind, MediaStreamTrac
  * High first: Chromium drops the last encodings of a picture that is too small for all three, and an answer
  * without simulcast leaves the first.
  */
-const CAMERA_LAYERS: RTCRtpEncodingParameters[] = [
-  { rid: "h", scaleResolutionDownBy: 1 },
-  { rid: "m", scaleResolutionDownBy: 2 },
-  { rid: "l", scaleResolutionDownBy: 4 },
+const CAMERA_LAYERS: Encoding[] = [
+  { rid: "h", scaleResolutionDownBy: 1, scalabilityMode: LEVELS },
+  { rid: "m", scaleResolutionDownBy: 2, scalabilityMode: LEVELS },
+  { rid: "l", scaleResolutionDownBy: 4, scalabilityMode: LEVELS },
 ];
 
 /** How packets find their way. */
@@ -37,6 +38,12 @@ export interface Route {
   readonly iceServers: readonly IceServer[];
   /** Through a TURN server alone. */
   readonly relayOnly: boolean;
+}
+
+interface Source {
+  readonly transceiver: RTCRtpTransceiver;
+  /** It was offered with several codecs, and `sendAs` chooses among them. */
+  readonly changesCodec: boolean;
 }
 
 interface Slot {
@@ -48,7 +55,8 @@ interface Slot {
 export class LessonPeer {
   readonly connection: RTCPeerConnection;
   readonly received: readonly ReceivedSlot[];
-  readonly #sources = new Map<SourceKind, RTCRtpTransceiver>();
+  readonly #sources = new Map<SourceKind, Source>();
+  readonly #sentAs = new Map<SourceKind, string>();
   readonly #slots: readonly Slot[];
 
   /**
@@ -80,7 +88,11 @@ export class LessonPeer {
   async offer(): Promise<PeerOffer> {
     return {
       offer: await this.#describe(),
-      sources: [...this.#sources].map(([kind, transceiver]) => ({ kind, mid: midOf(transceiver) })),
+      sources: [...this.#sources].map(([kind, { transceiver, changesCodec }]) => ({
+        kind,
+        mid: midOf(transceiver),
+        ...(changesCodec ? { changes_codec: true } : {}),
+      })),
       slots: this.#slots.map((slot) => ({
         index: slot.index,
         picture: slot.picture === null ? null : midOf(slot.picture),
@@ -115,9 +127,22 @@ export class LessonPeer {
 
   /** Sends `track` as the source `kind` from now on, or nothing. A no-op for a kind that is not granted. */
   async send(kind: SourceKind, track: MediaStreamTrack | null): Promise<void> {
-    const sender = this.#sources.get(kind)?.sender;
+    const sender = this.#sources.get(kind)?.transceiver.sender;
     if (sender === undefined || sender.track === track) return;
     await sender.replaceTrack(track);
+  }
+
+  /** Sends a source that can change as this codec from now on. A no-op for another, and for what it is sent as. */
+  async sendAs(kind: SourceKind, codec: string): Promise<void> {
+    const source = this.#sources.get(kind);
+    if (source === undefined || !source.changesCodec || this.#sentAs.get(kind) === codec) return;
+    this.#sentAs.set(kind, codec);
+    try {
+      await chooseCodec(source.transceiver.sender, codec);
+    } catch (error) {
+      this.#sentAs.delete(kind);
+      throw error;
+    }
   }
 
   close(): void {
@@ -143,54 +168,48 @@ function configurationFor({ iceServers, relayOnly }: Route): RTCConfiguration {
   };
 }
 
-function addSource(
-  connection: RTCPeerConnection,
-  kind: SourceKind,
-  track: MediaStreamTrack | null,
-): RTCRtpTransceiver {
+function addSource(connection: RTCPeerConnection, kind: SourceKind, track: MediaStreamTrack | null): Source {
   const media = isPicture(kind) ? "video" : "audio";
-  const transceiver = connection.addTransceiver(track ?? media, {
-    direction: "sendonly",
-    ...(kind === "camera" ? { sendEncodings: CAMERA_LAYERS } : {}),
-  });
-  preferCodecs(transceiver, media);
-  return transceiver;
+  if (media === "audio") {
+    const transceiver = connection.addTransceiver(track ?? media, { direction: "sendonly" });
+    preferCodecs(transceiver, "microphone");
+    return { transceiver, changesCodec: false };
+  }
+  const found = { changesCodec: false };
+  const encodings = kind === "camera" ? CAMERA_LAYERS : [encodingThatTells(() => (found.changesCodec = true))];
+  const transceiver = addPicture(connection, track ?? media, encodings);
+  preferCodecs(transceiver, found.changesCodec ? "changing" : "picture");
+  return { transceiver, ...found };
+}
+
+function addPicture(
+  connection: RTCPeerConnection,
+  sent: MediaStreamTrack | string,
+  encodings: readonly Encoding[],
+): RTCRtpTransceiver {
+  try {
+    return connection.addTransceiver(sent, { direction: "sendonly", sendEncodings: [...encodings] });
+  } catch (error) {
+    // A browser that knows temporal levels, but not these.
+    console.warn("pictures go without temporal levels", error);
+    const plain = encodings.map(({ rid, scaleResolutionDownBy }) =>
+      rid === undefined || scaleResolutionDownBy === undefined ? {} : { rid, scaleResolutionDownBy },
+    );
+    return connection.addTransceiver(sent, { direction: "sendonly", sendEncodings: plain });
+  }
 }
 
 /** All pairs before the voices, each pair's picture before its voice: the order of the m-lines. */
 function addSlots(connection: RTCPeerConnection, counts: SlotCounts): Slot[] {
   const receive = (media: "video" | "audio") => {
     const transceiver = connection.addTransceiver(media, { direction: "recvonly" });
-    preferCodecs(transceiver, media);
+    preferCodecs(transceiver, media === "video" ? "slot's picture" : "slot's voice");
     return transceiver;
   };
   return Array.from({ length: counts.pairs + counts.voices }, (_, index) => {
     const picture = index < counts.pairs ? receive("video") : null;
     return { index, picture, voice: receive("audio") };
   });
-}
-
-/** VP8 first, then H.264, whose repair stands at the end. */
-const WANTED_CODECS = {
-  video: [/^video\/VP8$/i, /^video\/H264$/i, /^video\/rtx$/i],
-  audio: [/^audio\/opus$/i],
-} as const;
-
-/** Offers only what the server speaks: the offer of a kiosk shrinks to a third. */
-function preferCodecs(transceiver: RTCRtpTransceiver, media: "video" | "audio"): void {
-  // Older Firefox and Safari can't choose; they then offer all, and the server does.
-  if (!("setCodecPreferences" in transceiver)) return;
-  const able = RTCRtpReceiver.getCapabilities(media)?.codecs ?? [];
-  const codecs = WANTED_CODECS[media].flatMap((name) =>
-    able.filter((codec) => name.test(codec.mimeType) && isSpoken(codec)),
-  );
-  if (codecs.length > 0) transceiver.setCodecPreferences(codecs);
-}
-
-/** Of H.264 only constrained baseline in packetization mode 1 (RFC 6184): what every browser has. */
-function isSpoken({ mimeType, sdpFmtpLine = "" }: RTCRtpCodec): boolean {
-  if (!/H264$/i.test(mimeType)) return true;
-  return /profile-level-id=42e0/i.test(sdpFmtpLine) && sdpFmtpLine.includes("packetization-mode=1");
 }
 
 function midOf(transceiver: RTCRtpTransceiver): string {

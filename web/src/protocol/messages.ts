@@ -2,6 +2,7 @@
 
 import { count, type Fields, fields, flag, knownOf, listOf, oneOf, optionalText, text } from "./check";
 import {
+  type Codecs,
   type Contact,
   type IceServer,
   type Lesson,
@@ -112,6 +113,7 @@ export type ServerMessage =
       readonly revision: number;
     } & Answering)
   | ({ readonly type: "slots"; readonly slots: readonly Play[]; readonly revision: number } & Answering)
+  | ({ readonly type: "codecs"; readonly codecs: Codecs } & Answering)
   | ({ readonly type: "done" } & Answering)
   | ErrorMessage;
 
@@ -168,6 +170,7 @@ const READERS: Partial<Record<string, (body: Fields) => ServerMessage>> = {
     slots: listOf(body["slots"], "slots", readPlay),
     revision: count(body["revision"], "revision"),
   }),
+  codecs: (body) => ({ type: "codecs", codecs: readCodecs(body["codecs"], "codecs") }),
   done: () => ({ type: "done" }),
   error: (body) => ({
     type: "error",
@@ -238,8 +241,15 @@ function readSnapshot(body: Fields, where: string): Snapshot {
     lesson: readLesson(body["lesson"], `${where}lesson`),
     members: listOf(body["members"], `${where}members`, readMember),
     slots: listOf(body["slots"], `${where}slots`, readPlay),
+    codecs: readCodecs(body["codecs"], `${where}codecs`),
     revision: count(body["revision"], `${where}revision`),
   };
+}
+
+function readCodecs(value: unknown, where: string): Codecs {
+  const body = fields(value, where);
+  const known = SOURCE_KINDS.filter((kind) => body[kind] !== undefined);
+  return Object.fromEntries(known.map((kind) => [kind, text(body[kind], `${where}.${kind}`)]));
 }
 
 function readMember(value: unknown, where: string): Member {

@@ -88,17 +88,23 @@ export interface Member {
   readonly sources: SourcesOn;
 }
 
+/** As which codec to send a source that can change it: a name of SDP in lower case. */
+export type Codecs = Readonly<Partial<Record<SourceKind, string>>>;
+
 /** The whole state of a lesson as one endpoint sees it. */
 export interface Snapshot {
   readonly lesson: Lesson;
   readonly members: readonly Member[];
   readonly slots: readonly Play[];
+  readonly codecs: Codecs;
   readonly revision: number;
 }
 
 export interface OfferedSource {
   readonly kind: SourceKind;
   readonly mid: string;
+  /** This client sends it as another codec when it is told to. */
+  readonly changes_codec?: true;
 }
 
 export interface OfferedSlot {

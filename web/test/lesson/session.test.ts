@@ -140,6 +140,29 @@ describe("what is sent", () => {
     expect(server().last("source")).toMatchObject({ kind: "screen", on: false });
   });
 
+  it("is what the server asks for, where it can be sent as several", async () => {
+    server().open();
+    server().welcome(TEACHER_YOU, LESSON);
+    session.join(PRESENTATION);
+    await settled();
+    server().joined(TEACHER_YOU, [], [], { document: "vp9", screen: "vp9" });
+    await settled();
+    expect(peer().sentAs).toEqual(["document vp9", "screen vp9"]);
+    server().say({ type: "codecs", codecs: { document: "vp9", screen: "vp8" } });
+    await settled();
+    expect(peer().sentAs.slice(2)).toEqual(["document vp9", "screen vp8"]);
+    expect(session.state.codecs).toEqual({ document: "vp9", screen: "vp8" });
+  });
+
+  it("goes on where the browser refuses the codec", async () => {
+    await inside(TEACHER_YOU);
+    server().say({ type: "codecs", codecs: { screen: "refused" } });
+    await local.shareScreen();
+    await settled();
+    expect(peer().sentAs).toContain("screen refused");
+    expect(server().last("source")).toMatchObject({ kind: "screen", on: true });
+  });
+
   it("begins with what was switched on while the join was under way", async () => {
     server().open();
     server().welcome(HOME_YOU, LESSON);

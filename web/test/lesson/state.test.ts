@@ -30,7 +30,7 @@ const JOINED: Joined = {
   type: "joined",
   answer: "v=0",
   sources: ["camera", "mic"],
-  snapshot: { lesson: LESSON, members: [member("a"), ME], slots: [play(0, "a")], revision: 10 },
+  snapshot: { lesson: LESSON, members: [member("a"), ME], slots: [play(0, "a")], codecs: {}, revision: 10 },
   iceServers: [],
 };
 const INSIDE = after([WELCOME, { type: "wanted" }, { type: "joining" }, JOINED]);
@@ -68,7 +68,7 @@ describe("news", () => {
     for (const stale of [
       { type: "members", changed: [], gone: ["a"], revision: 9 },
       { type: "slots", slots: [], revision: 9 },
-      { type: "snapshot", lesson: LESSON, members: [], slots: [], revision: 9 },
+      { type: "snapshot", lesson: LESSON, members: [], slots: [], codecs: {}, revision: 9 },
     ] as const) {
       expect(after([stale], INSIDE)).toBe(INSIDE);
     }
@@ -131,7 +131,7 @@ describe("a line that is lost while media goes on", () => {
     endpoint: "me",
     lesson: LESSON,
     joined: true,
-    snapshot: { lesson: LESSON, members: [member("b"), ME], slots: [play(1, "b")], revision: 3 },
+    snapshot: { lesson: LESSON, members: [member("b"), ME], slots: [play(1, "b")], codecs: {}, revision: 3 },
     resume: "next",
     iceServers: [],
   };

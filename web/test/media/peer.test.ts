@@ -7,7 +7,14 @@ import { track, TURN } from "../support";
 class FakeTransceiver {
   mid: string | null = null;
   codecs: readonly string[] = [];
-  readonly sender: { track: MediaStreamTrack | null; replaceTrack: (track: MediaStreamTrack | null) => Promise<void> };
+  readonly sender: {
+    track: MediaStreamTrack | null;
+    replaceTrack: (track: MediaStreamTrack | null) => Promise<void>;
+    getParameters: () => object;
+    setParameters: (parameters: { readonly encodings: readonly object[] }) => Promise<void>;
+  };
+  /** What its encodings were given, each time. */
+  readonly set: (readonly object[])[] = [];
   readonly receiver: { readonly track: MediaStreamTrack };
 
   constructor(
@@ -21,6 +28,14 @@ class FakeTransceiver {
         sender.track = next;
         return Promise.resolve();
       }),
+      getParameters: () => ({
+        codecs: ["video/VP9", "video/rtx", "video/VP8"].map((mimeType) => ({ mimeType })),
+        encodings: [{ active: true }],
+      }),
+      setParameters: ({ encodings }) => {
+        this.set.push(encodings);
+        return FakeConnection.refuses.has("setParameters") ? Promise.reject(new Error("no")) : Promise.resolve();
+      },
     };
     this.sender = sender;
     this.receiver = { track: track(media === "video" ? "video" : "audio") };
@@ -33,6 +48,9 @@ class FakeTransceiver {
 
 class FakeConnection {
   static last: FakeConnection;
+  /** The members of an encoding that this browser looks at, and what it can't have. */
+  static knows = new Set<string>();
+  static refuses = new Set<string>();
   readonly transceivers: FakeTransceiver[] = [];
   localDescription: RTCSessionDescriptionInit | null = null;
   connectionState: RTCPeerConnectionState = "new";
@@ -52,6 +70,11 @@ class FakeConnection {
   }
 
   addTransceiver(sent: MediaStreamTrack | string, init: RTCRtpTransceiverInit): FakeTransceiver {
+    for (const encoding of init.sendEncodings ?? []) {
+      for (const [name, value] of Object.entries(picked(encoding, FakeConnection.knows))) {
+        if (FakeConnection.refuses.has(String(value))) throw new DOMException(name, "OperationError");
+      }
+    }
     const made =
       typeof sent === "string" ? new FakeTransceiver(sent, init, null) : new FakeTransceiver(sent.kind, init, sent);
     this.transceivers.push(made);
@@ -68,6 +91,11 @@ class FakeConnection {
   }
 }
 
+/** Reads these members alone, as a browser reads a dictionary. */
+function picked(from: object, names: ReadonlySet<string>): Record<string, unknown> {
+  return Object.fromEntries([...names].map((name) => [name, (from as Record<string, unknown>)[name]]));
+}
+
 const CONSTRAINED = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f";
 const H264 = [
   "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42001f",
@@ -75,6 +103,7 @@ const H264 = [
   "level-asymmetry-allowed=1;packetization-mode=0;profile-level-id=42e01f",
   "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=64001f",
 ];
+const PROFILE_0 = ["video/VP9 profile-id=0", "video/AV1 level-idx=5;profile=0;tier=0"];
 const DIRECT = { iceServers: [], relayOnly: false };
 
 beforeEach(() => {
@@ -83,10 +112,16 @@ beforeEach(() => {
     video: [
       // Safari has H.264 first.
       ...H264.map((sdpFmtpLine) => ({ mimeType: "video/H264", sdpFmtpLine })),
-      ...named("video/rtx", "video/VP8", "video/AV1", "video/red"),
+      { mimeType: "video/VP9", sdpFmtpLine: "profile-id=2" },
+      { mimeType: "video/VP9", sdpFmtpLine: "profile-id=0" },
+      { mimeType: "video/AV1", sdpFmtpLine: "level-idx=5;profile=1;tier=0" },
+      { mimeType: "video/AV1", sdpFmtpLine: "level-idx=5;profile=0;tier=0" },
+      ...named("video/rtx", "video/VP8", "video/red"),
     ],
     audio: named("audio/red", "audio/opus", "audio/PCMU"),
   };
+  FakeConnection.knows = new Set(["scalabilityMode"]);
+  FakeConnection.refuses = new Set();
   vi.stubGlobal("RTCPeerConnection", FakeConnection);
   vi.stubGlobal("RTCRtpReceiver", {
     getCapabilities: (media: "video" | "audio") => ({ codecs: offered[media] }),
@@ -145,16 +180,61 @@ describe("the one offer", () => {
       ["m", 2],
       ["l", 4],
     ]);
-    expect(encodings.slice(1).every((each) => each === undefined)).toBe(true);
+    expect(encodings.slice(1).map((each) => each?.length)).toEqual([1, 1, ...Array<undefined>(4).fill(undefined)]);
   });
 
-  it("offers VP8 first, H.264 constrained baseline, their repair, and Opus", () => {
-    new LessonPeer(["camera", "mic"], { pairs: 1, voices: 1 }, {}, DIRECT, vi.fn());
-    for (const { media, codecs } of FakeConnection.last.transceivers) {
-      expect(codecs).toEqual(
-        media === "video" ? ["video/VP8", `video/H264 ${CONSTRAINED}`, "video/rtx"] : ["audio/opus"],
-      );
-    }
+  it("codes every picture that is sent in three temporal levels", () => {
+    new LessonPeer(SOURCE_KINDS, { pairs: 1, voices: 0 }, {}, DIRECT, vi.fn());
+    const encodings = FakeConnection.last.transceivers.flatMap(({ init }) => init.sendEncodings ?? []);
+    expect(encodings.map((each) => picked(each, FakeConnection.knows))).toEqual(
+      Array(5).fill({ scalabilityMode: "L1T3" }),
+    );
+  });
+
+  it("sends pictures without levels where the browser refuses them", () => {
+    FakeConnection.refuses.add("L1T3");
+    const warn = vi.spyOn(console, "warn").mockImplementation(() => undefined);
+    new LessonPeer(["camera", "screen"], { pairs: 0, voices: 0 }, {}, DIRECT, vi.fn());
+    expect(FakeConnection.last.transceivers.map(({ init }) => init.sendEncodings)).toEqual([
+      [
+        { rid: "h", scaleResolutionDownBy: 1 },
+        { rid: "m", scaleResolutionDownBy: 2 },
+        { rid: "l", scaleResolutionDownBy: 4 },
+      ],
+      [{}],
+    ]);
+    expect(warn).toHaveBeenCalledTimes(2);
+  });
+
+  it("sends what every browser decodes, and takes all that anybody sends", () => {
+    new LessonPeer(["camera", "screen", "mic"], { pairs: 1, voices: 1 }, {}, DIRECT, vi.fn());
+    const sent = ["video/VP8", `video/H264 ${CONSTRAINED}`, "video/rtx"];
+    const taken = ["video/VP8", `video/H264 ${CONSTRAINED}`, ...PROFILE_0, "video/rtx"];
+    const voice = ["audio/opus", "audio/red"];
+    expect(FakeConnection.last.transceivers.map(({ codecs }) => codecs)).toEqual([
+      sent,
+      sent,
+      ["audio/opus"],
+      taken,
+      voice,
+      voice,
+    ]);
+  });
+
+  it("offers screen and document in every codec where the browser lets the page choose one", async () => {
+    FakeConnection.knows.add("codec");
+    const peer = new LessonPeer(SOURCE_KINDS, { pairs: 0, voices: 0 }, {}, DIRECT, vi.fn());
+    const every = [...PROFILE_0, "video/VP8", `video/H264 ${CONSTRAINED}`, "video/rtx"];
+    const [camera, document, screen] = FakeConnection.last.transceivers.map(({ codecs }) => codecs);
+    expect([document, screen]).toEqual([every, every]);
+    expect(camera).toHaveLength(3);
+    expect((await peer.offer()).sources.map(({ kind, changes_codec }) => [kind, changes_codec])).toEqual([
+      ["camera", undefined],
+      ["document", true],
+      ["screen", true],
+      ["mic", undefined],
+      ["content", undefined],
+    ]);
   });
 
   it("offers what the browser likes where it can't be told", () => {
@@ -198,6 +278,37 @@ describe("afterwards", () => {
     expect(transceiver?.sender.track).toBeNull();
     expect(transceiver?.sender.replaceTrack).toHaveBeenCalledTimes(2);
     await expect(peer.send("document", screen)).resolves.toBeUndefined();
+  });
+
+  it("a source that can change is sent as another codec, once for each change", async () => {
+    FakeConnection.knows.add("codec");
+    const peer = new LessonPeer(["camera", "screen"], { pairs: 0, voices: 0 }, {}, DIRECT, vi.fn());
+    const [camera, screen] = FakeConnection.last.transceivers;
+    for (const codec of ["vp9", "vp9", "vp8"]) await peer.sendAs("screen", codec);
+    await peer.sendAs("camera", "vp9");
+    await peer.sendAs("document", "vp9");
+    expect(screen?.set).toEqual([
+      [{ active: true, codec: { mimeType: "video/VP9" } }],
+      [{ active: true, codec: { mimeType: "video/VP8" } }],
+    ]);
+    expect(camera?.set).toEqual([]);
+  });
+
+  it("a change that fails is tried again when it is asked for again", async () => {
+    FakeConnection.knows.add("codec");
+    const peer = new LessonPeer(["screen"], { pairs: 0, voices: 0 }, {}, DIRECT, vi.fn());
+    await expect(peer.sendAs("screen", "av1")).rejects.toThrow("av1 was not agreed on");
+    FakeConnection.refuses.add("setParameters");
+    await expect(peer.sendAs("screen", "vp9")).rejects.toThrow("no");
+    FakeConnection.refuses.clear();
+    await peer.sendAs("screen", "vp9");
+    expect(FakeConnection.last.transceivers[0]?.set).toHaveLength(2);
+  });
+
+  it("where the browser has no choice of codecs, none is made", async () => {
+    const peer = new LessonPeer(["screen"], { pairs: 0, voices: 0 }, {}, DIRECT, vi.fn());
+    await peer.sendAs("screen", "vp9");
+    expect(FakeConnection.last.transceivers[0]?.set).toEqual([]);
   });
 
   it("ICE restarts with fresh servers and the same m-lines", async () => {

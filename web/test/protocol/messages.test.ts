@@ -14,7 +14,13 @@ const WELCOME = {
   iceServers: [TURN, { urls: ["stun:relay.example:3478"] }],
   contact: CONTACT,
 };
-const SNAPSHOT = { lesson: LESSON, members: [member("a")], slots: [play(0, "a"), play(1, null)], revision: 4 };
+const SNAPSHOT = {
+  lesson: LESSON,
+  members: [member("a")],
+  slots: [play(0, "a"), play(1, null)],
+  codecs: { screen: "vp9" },
+  revision: 4,
+};
 
 function read(message: unknown): unknown {
   return readServerMessage(JSON.stringify(message));
@@ -31,6 +37,7 @@ describe("a message of the server", () => {
     { type: "lesson", lesson: { ...LESSON, state: "ended", recording: "failed" } },
     { type: "members", changed: [member("a", { room: "204", label: "8B" })], gone: ["b"], revision: 5 },
     { type: "slots", slots: [play(0, "a", "screen")], revision: 6 },
+    { type: "codecs", codecs: { document: "vp8", screen: "av1" } },
     { type: "done", re: 3 },
     { type: "error", re: 4, code: "not-granted", text: "no", fatal: false },
   ])("is read as it is: $type", (message) => {
@@ -44,6 +51,11 @@ describe("a message of the server", () => {
   it("may name sources that are not known here, where they are listed", () => {
     const you = { ...HOME_YOU, publish: ["camera", "hologram", "mic"] };
     expect(read({ ...WELCOME, you })).toEqual(WELCOME);
+  });
+
+  it("may give codecs to sources that are not known here", () => {
+    const codecs = { hologram: "vp9", screen: "vp8" };
+    expect(read({ type: "codecs", codecs })).toEqual({ type: "codecs", codecs: { screen: "vp8" } });
   });
 
   it("of an unknown type is passed over", () => {
@@ -74,6 +86,9 @@ describe("a malformed message is refused", () => {
     ["no revision", { type: "slots", slots: [] }],
     ["a play without an index", { type: "slots", slots: [{ picture: null, voice: null }], revision: 1 }],
     ["a picture without a kind", { type: "slots", slots: [{ index: 0, picture: { endpoint: "a" }, voice: null }], revision: 1 }],
+    ["codecs that are a list", { type: "codecs", codecs: [["screen", "vp9"]] }],
+    ["a codec that is a number", { type: "codecs", codecs: { screen: 98 } }],
+    ["a snapshot without codecs", { type: "snapshot", ...SNAPSHOT, codecs: undefined }],
     ["fatal in words", { type: "error", code: "internal", text: "", fatal: "yes" }],
   ])("%s", (_, message) => {
     expect(() => read(message)).toThrow(/is not/);

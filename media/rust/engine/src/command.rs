@@ -102,6 +102,18 @@ pub struct Publish {
     pub repaired_rid_extension: Option<u8>,
     /// Header extension id of the audio level (RFC 6464).
     pub level_extension: Option<u8>,
+    /// Header extension id of the dependency descriptor. It is read of AV1 alone.
+    pub dependency_extension: Option<u8>,
+    /// The payload type of redundant audio (RFC 2198), where the publisher may send that instead.
+    pub red_payload_type: Option<u8>,
+}
+
+impl Publish {
+    /// Whether packets of the source itself, no retransmissions, may have this payload type.
+    #[must_use]
+    pub fn carries(&self, payload_type: u8) -> bool {
+        self.payload_type == payload_type || self.red_payload_type == Some(payload_type)
+    }
 }
 
 /// A payload that a half may carry.
@@ -142,6 +154,10 @@ pub struct AddSlot {
     pub level_extension: Option<u8>,
     /// Header extension id of abs-send-time.
     pub send_time_extension: Option<u8>,
+    /// Header extension id of the dependency descriptor (AV1).
+    pub dependency_extension: Option<u8>,
+    /// The payload type of redundant audio (RFC 2198), where the receiver takes it.
+    pub red_payload_type: Option<u8>,
 }
 
 /// Where a source is recorded.
@@ -181,6 +197,16 @@ pub enum Command {
         /// What.
         feed: Option<Feed>,
     },
+    /// The highest temporal level that a half plays from the next frame on; `None` for all. Going up waits for a
+    /// frame where that can be done.
+    SetTemporal {
+        /// Whose.
+        peer: PeerId,
+        /// Which slot, the picture of it.
+        slot: SlotIndex,
+        /// 0 is the base.
+        level: Option<u8>,
+    },
     /// Append what comes of the source to a file from now on; `None` ends that. What the file lacks is told by
     /// [`crate::event::Event::RecordingFailed`].
     Record {
@@ -197,6 +223,9 @@ pub enum Command {
     RemovePeer(PeerId),
     /// Answered by [`crate::event::Event::Stats`].
     RequestStats(u64),
+    /// A fault, for tests: the shard panics.
+    #[cfg(test)]
+    Panic,
 }
 
 impl Command {
@@ -210,8 +239,12 @@ impl Command {
             Self::Publish(it) => Some(it.peer),
             Self::AddSlot(it) => Some(it.peer),
             Self::SendDtls(peer, _) | Self::Unpublish(peer, _) | Self::RemovePeer(peer) => Some(*peer),
-            Self::Route { peer, .. } | Self::Record { peer, .. } => Some(*peer),
+            Self::Route { peer, .. } | Self::SetTemporal { peer, .. } | Self::Record { peer, .. } => {
+                Some(*peer)
+            }
             Self::RequestStats(_) | Self::SyncRecordings(_) => None,
+            #[cfg(test)]
+            Self::Panic => None,
         }
     }
 }
@@ -230,6 +263,8 @@ pub enum CommandError {
     UnknownSlot,
     /// The name is taken.
     Duplicate,
+    /// The shard has as many peers as it takes.
+    Full,
     /// Keys were set before; setting them again could use an SRTP index twice.
     KeysAlreadySet,
     /// The keys do not fit the profile, or the profile is not supported.
@@ -251,6 +286,7 @@ impl CommandError {
             Self::UnknownSource => "unknown-source",
             Self::UnknownSlot => "unknown-slot",
             Self::Duplicate => "duplicate",
+            Self::Full => "full",
             Self::KeysAlreadySet => "keys-already-set",
             Self::BadKeys => "bad-keys",
             Self::Mismatch => "mismatch",

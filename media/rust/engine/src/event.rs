@@ -53,6 +53,15 @@ pub enum Event {
         /// Which layer.
         layer: LayerIndex,
     },
+    /// How loud a source is: twice a second while it is heard, and once when no longer.
+    SourceLevel {
+        /// Whose.
+        peer: PeerId,
+        /// Which source.
+        source: SourceId,
+        /// dB below overload (RFC 6464), smoothed; 127 for silence.
+        level: u8,
+    },
     /// A half plays something else from now on.
     SlotSwitched {
         /// Whose.
@@ -89,11 +98,16 @@ pub enum Event {
         /// Why.
         error: CommandError,
     },
-    /// A shard's thread ended by a panic.
+    /// A shard panicked. All its peers, sources and slots are gone; after a moment it goes on, empty.
     ShardFailed {
         /// Which.
         shard: usize,
-        /// What it said.
+        /// What it said, and where.
+        text: String,
+    },
+    /// The writer of recordings panicked. What was recorded ends with RecordingFailed; after a moment it goes on.
+    WriterFailed {
+        /// What it said, and where.
         text: String,
     },
     /// The answer to a request for statistics.

@@ -63,6 +63,8 @@ pub struct Datagram {
     pub end: usize,
     /// The way.
     pub path: Path,
+    /// It is of a picture: where not all can leave, it goes first.
+    pub is_picture: bool,
 }
 
 /// An address or a connection began or ceased to belong to a peer of this shard.
@@ -99,9 +101,14 @@ impl Output {
 
     /// What lies in the arena from `start` on is a datagram.
     pub fn finish(&mut self, start: usize, path: Path) {
+        self.finish_media(start, path, false);
+    }
+
+    /// As [`Self::finish`]; it may be a packet of a picture.
+    pub fn finish_media(&mut self, start: usize, path: Path, is_picture: bool) {
         let end = self.arena.len();
         if end > start {
-            self.datagrams.push(Datagram { start, end, path });
+            self.datagrams.push(Datagram { start, end, path, is_picture });
         }
     }
 

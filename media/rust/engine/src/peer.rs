@@ -5,6 +5,7 @@ use crate::command::{AddPeer, CommandError, SetKeys};
 use crate::ice::IceLite;
 use crate::keyframes::KeyFrameGate;
 use crate::repair::budget::Budget;
+use crate::repair::echo::Echoes;
 use crate::slot::Half;
 use crate::srtp::{Inbound, Outbound};
 use crate::time::Micros;
@@ -78,6 +79,8 @@ pub struct Peer {
     pub streams: HashMap<u32, Stream>,
     /// What may be sent to it again.
     pub budget: Budget,
+    /// What is to be sent to it once more.
+    pub echoes: Echoes,
     /// Its clock.
     pub clock: PublisherClock,
     /// Its key frame requests.
@@ -117,6 +120,7 @@ impl Peer {
             sources: Vec::new(),
             streams: HashMap::new(),
             budget: Budget::new(now),
+            echoes: Echoes::default(),
             clock: PublisherClock::default(),
             gate: KeyFrameGate::default(),
             receive_bitrate: spec.receive_bitrate,

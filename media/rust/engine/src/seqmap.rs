@@ -42,10 +42,10 @@ impl SequenceMap {
 
     /// The slot's number for `source`; `None` when it lies before the run or before what is remembered.
     pub fn map(&mut self, source: u64) -> Option<u64> {
-        let span = self.spans.iter().rev().find(|span| span.start <= source)?;
-        let slot = source.wrapping_add(span.shift);
+        let at = self.spans.iter().rposition(|span| span.start <= source)?;
+        let slot = source.wrapping_add(self.spans[at].shift);
         // A late packet of an old span must not reach into the numbers of the next one.
-        if let Some(next) = self.spans.iter().find(|next| next.start > span.start)
+        if let Some(next) = self.spans.get(at + 1)
             && slot >= next.start.wrapping_add(next.shift)
         {
             return None;
@@ -55,10 +55,11 @@ impl SequenceMap {
         Some(slot)
     }
 
-    /// `source` is not forwarded. Closes the gap when it is the next in line; a late one leaves it.
+    /// `source` is not forwarded, and those after it move up by one; what is missing before it keeps its place. One that
+    /// comes late leaves the gap that the others were numbered around.
     pub fn skip(&mut self, source: u64) {
         let Some(last) = self.spans.back().copied() else { return };
-        if source != self.highest_source.wrapping_add(1) || source < last.start {
+        if source <= self.highest_source || source < last.start {
             return;
         }
         self.highest_source = source;
@@ -69,6 +70,12 @@ impl SequenceMap {
             self.spans.pop_front();
         }
         self.spans.push_back(span);
+    }
+
+    /// Read what [`Self::map`] will need.
+    #[must_use]
+    pub fn look(&self) -> u64 {
+        self.spans.back().map_or(0, |span| span.shift)
     }
 
     /// The number that the next new packet gets.
@@ -105,6 +112,20 @@ mod tests {
         map.skip(103);
         assert_eq!(map.map(104), Some(3));
         assert_eq!(map.map(101), Some(1), "late, from before the skip");
+    }
+
+    #[test]
+    fn what_is_missing_before_a_skipped_packet_keeps_its_place() {
+        let mut map = SequenceMap::new(0);
+        map.begin(100);
+        assert_eq!(map.map(100), Some(0));
+        map.skip(103);
+        map.skip(104);
+        assert_eq!(map.map(105), Some(3));
+        assert_eq!(map.map(101), Some(1), "repaired");
+        assert_eq!(map.map(102), Some(2), "repaired");
+        map.skip(104);
+        assert_eq!(map.map(106), Some(4), "repeated, it moves nothing");
     }
 
     #[test]

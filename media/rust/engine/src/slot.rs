@@ -1,19 +1,23 @@
 //! One half of a slot: one continuous RTP stream to one peer, in which different feeds play.
 
-use crate::command::AddSlot;
+use crate::command::{AddSlot, Payload};
 use crate::output::{Output, Path};
 use crate::picture::PictureNumbers;
 use crate::repair::budget::Budget;
 use crate::repair::cache::CachedPacket;
-use crate::repair::sent::{SentPicture, SentPictures, SentVoices};
+use crate::repair::echo::BadLine;
+use crate::repair::redundancy::Redundancy;
+use crate::repair::sent::{SentPicture, SentPictures, SentVoices, Why};
 use crate::seqmap::SequenceMap;
 use crate::srtp::{Outbound, SrtpError};
+use crate::temporal::TemporalFilter;
 use crate::time::{Micros, NtpEpoch};
 use crate::timeline::Timeline;
 use crate::types::{Codec, Feed, Media};
+use crate::understood::{Numbers, Understood};
 use crate::wire::rtcp;
 use crate::wire::rtp::{self, HeaderFields};
-use crate::wire::{rtx, vp8};
+use crate::wire::{dependency, red, rtx};
 use std::ops::Range;
 
 /// How long an old picture may go on after another was asked for; then an empty picture is the truth.
@@ -28,6 +32,8 @@ pub struct Incoming<'a> {
     pub payload: Range<usize>,
     /// Marker bit.
     pub marker: bool,
+    /// No packet after it has come yet.
+    pub is_newest: bool,
     /// Extended sequence number.
     pub index: u64,
     /// Unwrapped timestamp.
@@ -38,10 +44,10 @@ pub struct Incoming<'a> {
     pub level: Option<u8>,
     /// What the payload is.
     pub codec: Codec,
-    /// The payload descriptor of a VP8 packet.
-    pub vp8: Option<vp8::Descriptor>,
-    /// The first packet of a key frame.
-    pub begins_key_frame: bool,
+    /// What was read of it.
+    pub understood: Understood,
+    /// The dependency descriptor (AV1), where there is one.
+    pub dependency: Option<&'a [u8]>,
 }
 
 /// What became of a packet in a half.
@@ -49,6 +55,8 @@ pub struct Incoming<'a> {
 pub enum Forwarded {
     /// It was written.
     Sent,
+    /// It was written, behind later ones, to a receiver on a bad line: its number here.
+    Late(u16),
     /// It was written and is the first of its feed here.
     Switched,
     /// It is not for this half now (another feed plays, or it waits for a key frame).
@@ -72,6 +80,10 @@ pub struct HalfCounters {
     pub cumulative_lost: i32,
     /// Key frame requests that the receiver sent.
     pub key_frame_requests: u64,
+    /// Packets of temporal levels that were not wanted.
+    pub left_out: u64,
+    /// Packets that carried earlier frames along.
+    pub redundant: u64,
 }
 
 /// See the module.
@@ -83,14 +95,20 @@ pub struct Half {
     pub counters: HalfCounters,
     /// A sender report should go out at once.
     pub report_now: bool,
+    /// Which temporal levels are played.
+    pub temporal: TemporalFilter,
     wanted: Option<Feed>,
     playing: Option<Feed>,
+    /// What the feed that plays is and how it is written: looked up when it begins.
+    payload: Option<Payload>,
     wanted_since: Micros,
     sequence: SequenceMap,
     timeline: Timeline,
     pictures: PictureNumbers,
     sent_pictures: SentPictures,
     sent_voices: SentVoices,
+    redundancy: Redundancy,
+    line: BadLine,
     /// The extended sequence number of the next retransmission.
     next_rtx: u64,
     /// The receiver has not yet shown by a report that it knows the SSRC.
@@ -119,14 +137,18 @@ impl Half {
             spec,
             counters: HalfCounters::default(),
             report_now: false,
+            temporal: TemporalFilter::default(),
             wanted: None,
             playing: None,
+            payload: None,
             wanted_since: Micros(0),
             sequence: SequenceMap::new(u64::from(begin.sequence & 0x7fff)),
             timeline,
             pictures: PictureNumbers::new(begin.picture),
             sent_pictures: SentPictures::default(),
             sent_voices: SentVoices::default(),
+            redundancy: Redundancy::default(),
+            line: BadLine::default(),
             next_rtx: u64::from(begin.rtx_sequence & 0x7fff),
             mid_needed: true,
         }
@@ -180,6 +202,16 @@ impl Half {
         self.spec.media == Media::Video && self.wanted == Some(feed) && self.playing != Some(feed)
     }
 
+    /// Read what [`Self::forward`] will need, and do nothing with it. See [`crate::shard`]'s `forward.rs`.
+    #[must_use]
+    pub fn look(&self) -> u64 {
+        let sent = match self.spec.media {
+            Media::Audio => self.sent_voices.look(self.sequence.next()),
+            Media::Video => self.sent_pictures.look(self.sequence.next()),
+        };
+        sent ^ self.sequence.look() ^ self.pictures.look() ^ self.timeline.look() ^ self.counters.octets
+    }
+
     /// A packet of `feed`: write it into `out` with this half's own header, protected.
     pub fn forward(
         &mut self,
@@ -190,33 +222,66 @@ impl Half {
         out: &mut Output,
         now: Micros,
     ) -> Result<Forwarded, SrtpError> {
-        let Some(&payload) = self.spec.payloads.iter().find(|payload| payload.codec == incoming.codec) else {
-            return Ok(Forwarded::NotNow);
-        };
+        let Some(payload) = self.payload_for(incoming.codec) else { return Ok(Forwarded::NotNow) };
         let begins = self.playing != Some(feed);
         if begins {
             if self.wanted != Some(feed) || !self.may_begin(incoming) {
                 return Ok(Forwarded::NotNow);
             }
             self.begin(feed, incoming.index);
+            self.payload = Some(payload);
         } else if self.wanted != Some(feed) && now.since(self.wanted_since) > OLD_PICTURE_US {
             self.playing = None;
             return Ok(Forwarded::NotNow);
         }
+        let Understood { numbers, begins_key_frame, frame } = &incoming.understood;
+        if !self.temporal.passes(incoming.timestamp, *frame, *begins_key_frame) {
+            self.sequence.skip(incoming.index);
+            if let Some(own) = numbers.to_close() {
+                self.pictures.skip(own);
+            }
+            self.counters.left_out += 1;
+            return Ok(Forwarded::NotNow);
+        }
+        let own = numbers.own();
+        let mapped = own.and_then(|own| self.pictures.map(own));
+        if own.is_some() != mapped.is_some() {
+            self.counters.refused += 1;
+            return Ok(Forwarded::NotNow);
+        }
+        let next = self.sequence.next();
         let Some(index) = self.sequence.map(incoming.index) else {
             self.counters.refused += 1;
             return Ok(Forwarded::NotNow);
         };
         let timestamp = self.timeline.map(incoming.timestamp, incoming.captured, now) as u32;
         let start = out.start();
-        self.write(payload.payload_type, index, timestamp, incoming, now, &mut out.arena);
-        let header_len = out.arena.len() - start - incoming.payload.len();
-        let numbers = incoming.vp8.as_ref().map(|descriptor| {
-            let id = descriptor.picture_id.map_or(0, |id| id.value);
-            let (id, tl0) = self.pictures.map(id, descriptor.tl0_picture_index.unwrap_or(0));
-            descriptor.rewrite(&mut out.arena[start + header_len..], id, tl0);
-            (id, tl0)
-        });
+        let red = self.spec.red_payload_type.filter(|_| self.redundancy.is_on());
+        let fields = HeaderFields {
+            marker: incoming.marker,
+            payload_type: red.unwrap_or(payload.payload_type),
+            sequence: index as u16,
+            timestamp,
+            ssrc: self.spec.ssrc,
+        };
+        let dependency = incoming.dependency.zip(mapped).map(|(value, (number, _))| (value, number));
+        self.write_header(&fields, incoming.level, dependency, now, &mut out.arena);
+        let header_len = out.arena.len() - start;
+        let octets = &incoming.packet[incoming.payload.clone()];
+        if red.is_some() {
+            let (earlier, count) = self.redundancy.earlier(timestamp, octets.len());
+            self.counters.redundant += u64::from(count > 0);
+            red::write(&mut out.arena, payload.payload_type, &earlier[..count], octets);
+        } else {
+            out.arena.extend_from_slice(octets);
+        }
+        if self.spec.red_payload_type.is_some() {
+            self.redundancy.put(timestamp, octets);
+        }
+        if let Some(mapped) = mapped {
+            numbers.rewrite(&mut out.arena[start + header_len..], mapped);
+        }
+        let sent_len = out.arena.len() - start - header_len;
         if let Err(error) = srtp.protect_rtp(&mut out.arena, start, header_len, self.spec.ssrc, index) {
             self.counters.refused += 1;
             return Err(error);
@@ -230,21 +295,22 @@ impl Half {
                         feed,
                         source_index: incoming.index,
                         timestamp,
-                        numbers,
+                        numbers: mapped,
                     };
                     self.sent_pictures.put(sent, now);
                 }
             }
         }
-        out.finish(start, path);
+        out.finish_media(start, path, self.spec.media == Media::Video);
         self.counters.packets += 1;
-        self.counters.octets += incoming.payload.len() as u64;
+        self.counters.octets += sent_len as u64;
         if begins {
             self.counters.switches += 1;
             self.report_now = true;
             return Ok(Forwarded::Switched);
         }
-        Ok(Forwarded::Sent)
+        let is_late = index < next && self.line.is_bad();
+        Ok(if is_late { Forwarded::Late(index as u16) } else { Forwarded::Sent })
     }
 
     /// The receiver misses a packet of this half: send it again, if it is still there and the budget gives it. A
@@ -256,6 +322,7 @@ impl Half {
     pub fn resend<'a>(
         &mut self,
         sequence: u16,
+        why: Why,
         find: impl FnOnce(Feed, u64) -> Option<(Codec, &'a CachedPacket)>,
         budget: &mut Budget,
         srtp: &mut Outbound,
@@ -264,7 +331,7 @@ impl Half {
         now: Micros,
     ) -> Option<bool> {
         if self.spec.media == Media::Audio {
-            let protected = self.sent_voices.again(sequence, now)?;
+            let protected = self.sent_voices.again(sequence, why, now)?;
             let may = budget.spend(protected.len(), now);
             if may {
                 out.send(protected, path);
@@ -272,7 +339,7 @@ impl Half {
             return Some(may);
         }
         let ssrc = self.spec.rtx_ssrc?;
-        let sent = self.sent_pictures.again(sequence, now)?;
+        let sent = self.sent_pictures.again(sequence, why, now)?;
         let (codec, packet) = find(sent.feed, sent.source_index)?;
         let payload_type =
             self.spec.payloads.iter().find(|payload| payload.codec == codec)?.rtx_payload_type?;
@@ -287,12 +354,14 @@ impl Half {
             ssrc,
         };
         let start = out.start();
-        self.write_header(&fields, None, now, &mut out.arena);
+        let dependency = (!packet.dependency.is_empty()).then_some(&packet.dependency[..]);
+        let dependency = dependency.zip(sent.numbers).map(|(value, (number, _))| (value, number));
+        self.write_header(&fields, None, dependency, now, &mut out.arena);
         let header_len = out.arena.len() - start;
         rtx::write(&mut out.arena, sequence, &packet.payload);
         let payload = out.arena.len() - packet.payload.len();
-        if let (Some((id, tl0)), Ok(descriptor)) = (sent.numbers, vp8::Descriptor::parse(&packet.payload)) {
-            descriptor.rewrite(&mut out.arena[payload..], id, tl0);
+        if let (Some(mapped), Ok(numbers)) = (sent.numbers, Numbers::of(codec, &packet.payload)) {
+            numbers.rewrite(&mut out.arena[payload..], mapped);
         }
         let index = self.next_rtx;
         self.next_rtx += 1;
@@ -300,8 +369,14 @@ impl Half {
             self.counters.refused += 1;
             return None;
         }
-        out.finish(start, path);
+        out.finish_media(start, path, true);
         Some(true)
+    }
+
+    /// Whether the line to the receiver is bad, so that what it gets late or again is echoed.
+    #[must_use]
+    pub fn is_line_bad(&self) -> bool {
+        self.line.is_bad()
     }
 
     /// A packet of the feed that is not forwarded (padding alone): close the gap it would leave.
@@ -314,6 +389,9 @@ impl Half {
     /// The receiver reported on this half.
     pub fn on_report(&mut self, block: &rtcp::ReportBlock) {
         self.mid_needed = false;
+        let asked = self.sent_pictures.asked + self.sent_voices.asked;
+        let lost = self.line.on_report(block.fraction_lost, self.counters.packets, asked);
+        self.redundancy.on_report(lost);
         self.counters.fraction_lost = block.fraction_lost;
         self.counters.cumulative_lost = block.cumulative_lost;
     }
@@ -333,8 +411,19 @@ impl Half {
         true
     }
 
+    fn payload_for(&self, codec: Codec) -> Option<Payload> {
+        self.payload
+            .filter(|payload| payload.codec == codec)
+            .or_else(|| self.spec.payloads.iter().copied().find(|payload| payload.codec == codec))
+    }
+
     fn may_begin(&self, incoming: &Incoming<'_>) -> bool {
-        self.spec.media == Media::Audio || incoming.begins_key_frame
+        match self.spec.media {
+            // A voice keeps the distance from the clock that it begins with until it pauses: a packet that comes late
+            // would have to be put after what was sent, and all that follows would be as late as it is.
+            Media::Audio => incoming.is_newest,
+            Media::Video => incoming.understood.begins_key_frame,
+        }
     }
 
     fn begin(&mut self, feed: Feed, index: u64) {
@@ -342,32 +431,30 @@ impl Half {
         self.sequence.begin(index);
         self.timeline.begin();
         self.pictures.begin();
+        self.temporal.begin();
+        self.redundancy.begin();
     }
 
-    fn write(
+    /// `dependency`: a descriptor, and the frame number that it gets here.
+    fn write_header(
         &self,
-        payload_type: u8,
-        index: u64,
-        timestamp: u32,
-        incoming: &Incoming<'_>,
+        fields: &HeaderFields,
+        level: Option<u8>,
+        dependency: Option<(&[u8], u16)>,
         now: Micros,
         arena: &mut Vec<u8>,
     ) {
-        let fields = HeaderFields {
-            marker: incoming.marker,
-            payload_type,
-            sequence: index as u16,
-            timestamp,
-            ssrc: self.spec.ssrc,
-        };
-        self.write_header(&fields, incoming.level, now, arena);
-        arena.extend_from_slice(&incoming.packet[incoming.payload.clone()]);
-    }
-
-    fn write_header(&self, fields: &HeaderFields, level: Option<u8>, now: Micros, arena: &mut Vec<u8>) {
         let send_time = send_time(now);
         let level_octet = [level.unwrap_or(127)];
-        let mut extensions: [(u8, &[u8]); 3] = [(0, &[]); 3];
+        // An extension's value is never longer than this (RFC 8285 section 4.3).
+        let mut renumbered = [0; 255];
+        let dependency = dependency.and_then(|(value, number)| {
+            let copy = renumbered.get_mut(..value.len())?;
+            copy.copy_from_slice(value);
+            dependency::renumber(copy, number);
+            Some(&*copy)
+        });
+        let mut extensions: [(u8, &[u8]); 4] = [(0, &[]); 4];
         let mut count = 0;
         let mut push = |id: Option<u8>, value| {
             if let Some(id) = id {
@@ -382,6 +469,9 @@ impl Half {
         if self.mid_needed {
             push(self.spec.mid_extension, self.spec.mid.as_bytes());
         }
+        if let Some(value) = dependency {
+            push(self.spec.dependency_extension, value);
+        }
         // It fails only for an extension that can't be written; negotiation gives ids and mids that can.
         if rtp::write_header(arena, fields, &extensions[..count]).is_err() {
             let _ = rtp::write_header(arena, fields, &[]);
@@ -391,7 +481,8 @@ impl Half {
 
 /// The abs-send-time extension: 24 bits of seconds in 6.18 fixed point.
 fn send_time(now: Micros) -> [u8; 3] {
-    let fixed = ((i128::from(now.0) << 18) / i128::from(Micros::SECOND)) as u32;
+    // It wraps after 64 s, so whole rounds may be left out, and 64 bits do.
+    let fixed = ((now.0.rem_euclid(64 * Micros::SECOND) << 18) / Micros::SECOND) as u32;
     let [_, high, mid, low] = fixed.to_be_bytes();
     [high, mid, low]
 }

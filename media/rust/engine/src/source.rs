@@ -2,13 +2,17 @@
 
 use crate::capture::SourceClock;
 use crate::command::Publish;
+use crate::loudness::Loudness;
 use crate::receive::ReceiveStats;
 use crate::record::tap::Tap;
 use crate::repair::cache::PacketCache;
 use crate::repair::lost::Missing;
+use crate::repair::recovered::FrameOrder;
+use crate::repair::tail::Tail;
 use crate::time::Micros;
 use crate::types::{LayerIndex, SourceId};
 use crate::window::{Standing, Window};
+use crate::wire::dependency::Structure;
 use crate::wire::rtp::TimestampUnwrapper;
 
 /// A half of some peer that wants or plays a layer, by its places in the shard.
@@ -31,6 +35,8 @@ pub struct Layer {
     pub rtx_ssrc: Option<u32>,
     /// What is missing of it.
     pub missing: Missing,
+    /// The picture of it that is under way.
+    pub tail: Tail,
     /// Its last packets, where it is a picture.
     pub cache: PacketCache,
     /// Which packets came, by themselves or repaired.
@@ -45,6 +51,12 @@ pub struct Layer {
     pub heard_at: Option<Micros>,
     /// The caller was told that it is live.
     pub live: bool,
+    /// What the dependency descriptors of its frames refer to (AV1).
+    pub structure: Option<Structure>,
+    /// Where the earlier frames of redundant audio belong; filled where the publisher may send that.
+    pub order: FrameOrder,
+    /// Frames that came along with a later one and by no other way.
+    pub recovered: u64,
     /// Who plays it.
     pub subscribers: Vec<Subscriber>,
 }
@@ -56,6 +68,7 @@ impl Layer {
             ssrc,
             rtx_ssrc: None,
             missing: Missing::default(),
+            tail: Tail::default(),
             cache: PacketCache::default(),
             seen: Window::default(),
             stats: ReceiveStats::default(),
@@ -63,6 +76,9 @@ impl Layer {
             timestamps: TimestampUnwrapper::default(),
             heard_at: None,
             live: false,
+            structure: None,
+            order: FrameOrder::default(),
+            recovered: 0,
             subscribers: Vec::new(),
         }
     }
@@ -108,6 +124,8 @@ pub struct Source {
     pub owner: usize,
     /// From high to low.
     pub layers: Vec<Layer>,
+    /// How loud it is, where its packets say so.
+    pub loudness: Loudness,
     /// It is recorded.
     pub tap: Option<Tap>,
 }
@@ -121,7 +139,7 @@ impl Source {
             .iter()
             .map(|layer| Layer::new(layer.rid.clone(), layer.ssrc, spec.clock_rate))
             .collect();
-        Self { spec, owner, layers, tap: None }
+        Self { spec, owner, layers, loudness: Loudness::default(), tap: None }
     }
 
     /// Its name.

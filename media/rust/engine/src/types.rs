@@ -39,8 +39,12 @@ pub enum Codec {
     Opus,
     /// RFC 7741.
     Vp8,
+    /// RFC 9628.
+    Vp9,
     /// RFC 6184.
     H264,
+    /// RTP Payload Format For AV1.
+    Av1,
 }
 
 impl Codec {
@@ -49,7 +53,7 @@ impl Codec {
     pub const fn media(self) -> Media {
         match self {
             Self::Opus => Media::Audio,
-            Self::Vp8 | Self::H264 => Media::Video,
+            Self::Vp8 | Self::Vp9 | Self::H264 | Self::Av1 => Media::Video,
         }
     }
 }

@@ -28,6 +28,12 @@ impl Window {
         self.highest
     }
 
+    /// Read what marking the next index will need.
+    pub(crate) fn look(&self) -> u64 {
+        let next = self.highest.map_or(0, |highest| highest + 1);
+        self.bits.get(place(next).0).copied().unwrap_or(0)
+    }
+
     /// What is known of `index`; nothing changes.
     pub(crate) fn standing(&self, index: u64) -> Standing {
         match self.highest {

@@ -327,3 +327,108 @@ fn a_receiver_that_leaves_between_two_pictures_is_forgotten_by_both() {
     assert_eq!(stats["peers"][0]["sources"][0]["subscribers"], 0);
     assert_eq!(stats["peers"][1]["sources"][0]["subscribers"], 0);
 }
+
+/// A frame of `count` packets whose first has the sequence number `first`.
+fn frame(teacher: &mut Remote, first: u16, count: u16, timestamp: u32, key_frame: bool) -> Vec<Vec<u8>> {
+    (0..count)
+        .map(|n| {
+            let fields = picture_fields(777, first + n, timestamp, n + 1 == count);
+            let payload = vp8(first, 1, key_frame, n == 0, &[n as u8; 400]);
+            teacher.protect(&fields, u64::from(first + n), &payload, None, None)
+        })
+        .collect()
+}
+
+fn bodies(got: &Received) -> Vec<(u16, u8)> {
+    got.rtp.iter().map(|(header, packet)| (header.sequence, packet[packet.len() - 1])).collect()
+}
+
+#[test]
+fn what_came_together_lies_together_for_each_receiver() {
+    let mut bench = Bench { gathers: true, ..Bench::default() };
+    let mut teacher = Remote::join(&mut bench, 1);
+    teacher.publish_picture(&mut bench, 10, Some(777));
+    let mut schools: Vec<Remote> = (2..5).map(|peer| Remote::join(&mut bench, peer)).collect();
+    for school in &mut schools {
+        school.add_pair(&mut bench, 0);
+        school.route(&mut bench, 0, Media::Video, Some(10));
+    }
+    for packet in frame(&mut teacher, 5, 6, 0, true) {
+        bench.datagram(&packet, teacher.path);
+    }
+    assert!(bench.out.datagrams.is_empty(), "nothing leaves before the turn's end");
+    let sent = bench.sent();
+    let media: Vec<_> = sent.iter().filter(|(_, data)| data.len() > 400).collect();
+    assert_eq!(media.len(), 18);
+    for (school, of) in schools.iter_mut().zip(media.chunks(6)) {
+        assert!(of.iter().all(|(to, _)| *to == school.path.remote), "one receiver's packets in a row");
+        let got = school.receive(&sent);
+        let first = got.rtp[0].0.sequence;
+        assert_eq!(bodies(&got), (0..6).map(|n| (first + n, n as u8)).collect::<Vec<_>>());
+    }
+    assert_eq!(bench.stats()["counters"]["refused"].as_u64(), Some(0));
+}
+
+#[test]
+fn a_picture_that_begins_with_a_late_packet_of_a_burst_is_whole_and_nothing_of_it_comes_twice() {
+    let mut bench = Bench { gathers: true, ..Bench::default() };
+    let mut teacher = Remote::join(&mut bench, 1);
+    let mut school = Remote::join(&mut bench, 2);
+    teacher.publish_picture(&mut bench, 10, Some(777));
+    school.add_pair(&mut bench, 0);
+    school.route(&mut bench, 0, Media::Video, Some(10));
+    let key = frame(&mut teacher, 5, 4, 0, true);
+    for at in [1, 0, 2, 3] {
+        bench.datagram(&key[at], teacher.path);
+    }
+    let got = school.receive(&bench.sent());
+    let first = got.rtp[0].0.sequence;
+    assert_eq!(bodies(&got), [(first, 0), (first + 1, 1), (first + 2, 2), (first + 3, 3)]);
+    assert_eq!(bench.stats()["counters"]["refused"].as_u64(), Some(0));
+}
+
+#[test]
+fn padding_within_a_burst_leaves_no_gap() {
+    let mut bench = Bench { gathers: true, ..Bench::default() };
+    let mut teacher = Remote::join(&mut bench, 1);
+    let mut school = Remote::join(&mut bench, 2);
+    teacher.publish_picture(&mut bench, 10, Some(777));
+    school.add_pair(&mut bench, 0);
+    school.route(&mut bench, 0, Media::Video, Some(10));
+    for packet in frame(&mut teacher, 5, 2, 0, true) {
+        bench.datagram(&packet, teacher.path);
+    }
+    teacher.send_rtp(&mut bench, &picture_fields(777, 7, 0, false), 7, &[], None, None);
+    for packet in frame(&mut teacher, 8, 2, 3_000, false) {
+        bench.datagram(&packet, teacher.path);
+    }
+    let got = school.receive(&bench.sent());
+    let first = got.rtp[0].0.sequence;
+    assert_eq!(bodies(&got), [(first, 0), (first + 1, 1), (first + 2, 0), (first + 3, 1)]);
+}
+
+#[test]
+fn a_voice_begins_with_its_newest_packet() {
+    let mut bench = Bench::default();
+    let mut teacher = Remote::join(&mut bench, 1);
+    teacher.publish_voice(&mut bench, 11, Some(80));
+    let mut school = Remote::join(&mut bench, 2);
+    school.add_pair(&mut bench, 0);
+    let mut say = |bench: &mut Bench, n: u16| {
+        teacher.send_rtp(
+            bench,
+            &voice_fields(80, n, u32::from(n) * 960),
+            u64::from(n),
+            &[n as u8],
+            None,
+            None,
+        );
+    };
+    [1, 2, 5].into_iter().for_each(|n| say(&mut bench, n));
+    school.route(&mut bench, 0, Media::Audio, Some(11));
+    // What comes late now is of before; put first, it would hold all back that follows.
+    [3, 6, 4, 8, 7].into_iter().for_each(|n| say(&mut bench, n));
+    let heard = school.receive(&bench.sent()).rtp;
+    let said: Vec<u8> = heard.iter().map(|(header, packet)| packet[header.payload_offset]).collect();
+    assert_eq!(said, [6, 8, 7]);
+}

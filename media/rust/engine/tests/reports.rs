@@ -220,6 +220,33 @@ fn what_the_receiver_reports_is_kept_and_ends_the_mid() {
 }
 
 #[test]
+fn the_level_of_a_voice_is_told_while_it_is_heard() {
+    use luokkasilta_engine::event::Event;
+    let mut bench = Bench::default();
+    let mut teacher = Remote::join(&mut bench, 1);
+    teacher.publish_voice(&mut bench, 11, Some(81));
+    let levels = |bench: &mut Bench| -> Vec<u8> {
+        let of = |event: Event| match event {
+            Event::SourceLevel { peer: 1, source: 11, level } => Some(level),
+            _ => None,
+        };
+        bench.events().into_iter().filter_map(of).collect()
+    };
+    for at in 0..100_u16 {
+        let level = if at < 50 { 0x80 | 25 } else { 127 };
+        let fields = voice_fields(81, at, u32::from(at) * 960);
+        teacher.send_rtp(&mut bench, &fields, u64::from(at), b"a", Some(level), None);
+        bench.advance(20 * MS);
+    }
+    let told = levels(&mut bench);
+    assert_eq!(told[..2], [25, 25], "{told:?}");
+    assert_eq!(told.last(), Some(&127), "{told:?}");
+    assert!(told.len() <= 5, "{told:?}");
+    bench.advance(1_000 * MS);
+    assert!(levels(&mut bench).is_empty());
+}
+
+#[test]
 fn a_source_that_falls_silent_is_told_and_told_again_when_it_returns() {
     use luokkasilta_engine::event::Event;
     let mut bench = Bench::default();

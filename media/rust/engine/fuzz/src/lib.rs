@@ -12,18 +12,22 @@
 //!
 //! A target panics where something is wrong, and is otherwise silent.
 
+mod dependency;
 mod engine;
 mod framing;
 mod payload;
+mod red;
 mod rtcp;
 mod rtp;
 pub mod seeds;
 mod srtp;
 mod stun;
 
+pub use dependency::dependency;
 pub use engine::{lesson, run as engine};
 pub use framing::framing;
-pub use payload::{h264, vp8};
+pub use payload::{h264, vp8, vp9};
+pub use red::red;
 pub use rtcp::rtcp;
 pub use rtp::{extensions, rtp};
 pub use srtp::srtp_open;
@@ -33,13 +37,16 @@ pub use stun::stun;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also that of its corpus folder.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("stun", stun),
     ("rtp", rtp),
     ("extensions", extensions),
     ("rtcp", rtcp),
     ("vp8", vp8),
+    ("vp9", vp9),
+    ("dependency", dependency),
     ("h264", h264),
+    ("red", red),
     ("framing", framing),
     ("srtp_open", srtp_open),
     ("engine", engine),

@@ -1,9 +1,10 @@
-//! Payloads of pictures: the VP8 descriptor and the structures of H.264.
+//! Payloads of pictures: the descriptors of VP8 and VP9 and the structures of H.264.
 
-use luokkasilta_engine::picture::PictureNumbers;
+use luokkasilta_engine::picture::{Own, PictureNumbers};
 use luokkasilta_engine::wire::h264::{Contents, begins_key_frame};
 use luokkasilta_engine::wire::rtx;
 use luokkasilta_engine::wire::vp8::Descriptor;
+use luokkasilta_engine::wire::{av1, vp9 as wire_vp9};
 
 /// The target `vp8`: two octets of new numbers, then a payload.
 pub fn vp8(data: &[u8]) {
@@ -29,8 +30,33 @@ pub fn vp8(data: &[u8]) {
 
     let mut map = PictureNumbers::new(id);
     map.begin();
-    let (mapped, _) = map.map(descriptor.picture_id.map_or(0, |number| number.value), tl0);
-    assert_eq!(mapped, id & 0x7fff, "the first picture has the first number");
+    let own = descriptor.picture_id.map_or(0, |number| number.value);
+    let (mapped, _) = map.map(Own { id: own, bits: 15, tl0 }).expect("the first picture");
+    assert_eq!(mapped, id, "the first picture has the first number");
+}
+
+/// The target `vp9`: three octets of new numbers, then a payload.
+pub fn vp9(data: &[u8]) {
+    let Some((numbers, payload)) = data.split_at_checked(3) else { return };
+    let (id, tl0) = (u16::from_be_bytes([numbers[0], numbers[1]]), numbers[2]);
+    // AV1's one octet has no target of its own: nothing can be wrong but a panic.
+    let _ = av1::begins_key_frame(payload);
+    let Ok(descriptor) = wire_vp9::Descriptor::parse(payload) else { return };
+    assert!((1..=payload.len()).contains(&descriptor.header_len));
+    assert!(!descriptor.is_key_frame(payload) || descriptor.start_of_frame);
+    assert!(descriptor.temporal_level.is_none_or(|level| level < 8) && descriptor.spatial_level < 8);
+    assert!(descriptor.tl0_picture_index.is_none() || !descriptor.flexible);
+
+    let mut rewritten = payload.to_vec();
+    descriptor.rewrite(&mut rewritten, id, tl0);
+    let mut expected = descriptor;
+    if let Some((value, wide)) = &mut expected.picture_id {
+        *value = id & if *wide { 0x7fff } else { 0x7f };
+    }
+    expected.tl0_picture_index = descriptor.tl0_picture_index.map(|_| tl0);
+    assert_eq!(wire_vp9::Descriptor::parse(&rewritten), Ok(expected), "the numbers and nothing else");
+    assert_eq!(rewritten[descriptor.header_len..], payload[descriptor.header_len..]);
+    descriptor.rewrite(&mut rewritten[..descriptor.header_len / 2], id, tl0);
 }
 
 /// The target `h264`: a payload; and as the only unit of an aggregate, where that may be.

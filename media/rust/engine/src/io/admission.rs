@@ -81,7 +81,8 @@ impl Drop for Ticket {
         let mut counts = self.admission.lock();
         counts.total = counts.total.saturating_sub(1);
         if let Some(own) = counts.by_address.get_mut(&self.address) {
-            *own -= 1;
+            // Never a panic here: it may run while another is on its way, and two end the process.
+            *own = own.saturating_sub(1);
             if *own == 0 {
                 counts.by_address.remove(&self.address);
             }

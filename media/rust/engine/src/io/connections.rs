@@ -190,6 +190,15 @@ impl Connections {
         }
     }
 
+    /// The shard failed and knows none of them any more.
+    pub fn close_all(&mut self, shared: &Shared) {
+        for connection in std::mem::take(&mut self.open).into_values() {
+            count(&shared.counters.tcp_closed);
+            drop(connection);
+        }
+        self.written_to.clear();
+    }
+
     fn accept(&mut self, turn: &mut Turn<'_>) {
         for listener in &self.listeners {
             for _ in 0..ACCEPTS_PER_TURN {
@@ -235,7 +244,7 @@ impl Connections {
                     return;
                 }
             }
-            turn.shard.handle_datagram(frame, connection.path, turn.now, turn.out);
+            turn.shard.take_datagram(frame, connection.path, turn.now, turn.out);
             if !connection.authenticated {
                 connection.authenticated = turn.shard.knows_connection(id);
             }

@@ -24,8 +24,12 @@ macro_rules! counters {
 counters! {
     /// Datagrams that a socket or a connection took.
     sent,
-    /// Datagrams dropped: the send buffer of a UDP socket was full.
+    /// Datagrams dropped: the send buffer of a UDP socket was full, and as much waited already as may.
     send_buffer_full,
+    /// Datagrams that found the send buffer of a UDP socket full and waited for it.
+    send_buffer_waited,
+    /// The most octets that ever waited for the send buffer of one UDP socket.
+    send_waiting_most,
     /// Datagrams dropped: another error of sending, or their connection had been closed.
     send_errors,
     /// Errors of receiving.

@@ -6,7 +6,7 @@ use crate::wire::demux::{self, Packet};
 use crate::wire::stun::Message;
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::RwLock;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Written when a peer comes or goes or an address is learnt, read once per datagram, and only where there is
 /// more than one shard.
@@ -19,16 +19,12 @@ pub struct Directory {
 impl Directory {
     /// A peer with this fragment belongs to the shard.
     pub fn add(&self, ufrag: &str, shard: usize) {
-        if let Ok(mut map) = self.by_ufrag.write() {
-            map.insert(ufrag.to_owned(), shard);
-        }
+        write(&self.by_ufrag).insert(ufrag.to_owned(), shard);
     }
 
     /// The peer is gone.
     pub fn remove(&self, ufrag: &str) {
-        if let Ok(mut map) = self.by_ufrag.write() {
-            map.remove(ufrag);
-        }
+        write(&self.by_ufrag).remove(ufrag);
     }
 
     /// A shard learnt or forgot addresses.
@@ -36,7 +32,7 @@ impl Directory {
         if changes.is_empty() {
             return;
         }
-        let Ok(mut map) = self.by_address.write() else { return };
+        let mut map = write(&self.by_address);
         for change in changes {
             match *change {
                 AddressChange::Learnt(Origin::Udp(address)) => {
@@ -58,13 +54,28 @@ impl Directory {
         if demux::classify(datagram) == Packet::Stun {
             return self.shard_of_check(datagram);
         }
-        self.by_address.read().ok()?.get(&path.remote).copied()
+        read(&self.by_address).get(&path.remote).copied()
     }
 
     /// The shard that a check is for, by its user name.
     pub fn shard_of_check(&self, datagram: &[u8]) -> Option<usize> {
         let message = Message::parse(datagram).ok()?;
         let ufrag = local_ufrag(message.username()?)?;
-        self.by_ufrag.read().ok()?.get(ufrag).copied()
+        read(&self.by_ufrag).get(ufrag).copied()
     }
+
+    /// The shard begins anew: no address is its any more.
+    pub fn forget_addresses(&self, shard: usize) {
+        write(&self.by_address).retain(|_, owner| *owner != shard);
+    }
+}
+
+// A panic elsewhere while the lock was held leaves a map that is still whole.
+
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
 }

@@ -12,6 +12,7 @@ use super::socket::UdpSocket;
 use super::worker::{Handover, Worker};
 use crate::command::Command;
 use crate::event::Event;
+use crate::fault::contain;
 use crate::output::Output;
 use crate::shard::Shard;
 use crate::time::Clock;
@@ -140,6 +141,7 @@ impl Engine {
                 sockets: sockets.udp,
                 connections: Connections::new(sockets.tcp, Arc::clone(&admission)),
                 handovers,
+                commands: VecDeque::new(),
                 shared: Arc::clone(&shared),
                 clock,
                 out: Output::default(),
@@ -186,13 +188,19 @@ impl Engine {
         if shard >= self.shards() {
             return Err(PostError::UnknownShard);
         }
+        let (peer, ufrag) = (spec.peer, spec.local_ufrag.clone());
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        places.entry(spec.peer).or_insert_with(|| {
-            self.shared.directory.add(&spec.local_ufrag, shard);
-            PeerPlace { shard, ufrags: VecDeque::from([spec.local_ufrag.clone()]) }
-        });
-        drop(places);
-        self.push(shard, Command::AddPeer(spec))
+        let is_new = !places.contains_key(&peer);
+        if is_new {
+            self.shared.directory.add(&ufrag, shard);
+            places.insert(peer, PeerPlace { shard, ufrags: VecDeque::from([ufrag.clone()]) });
+        }
+        let pushed = self.push(shard, Command::AddPeer(spec));
+        if is_new && pushed.is_err() {
+            self.shared.directory.remove(&ufrag);
+            places.remove(&peer);
+        }
+        pushed
     }
 
     /// Give a command to the shard of its peer, or to all where it is for none.
@@ -250,7 +258,7 @@ impl Engine {
         }
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
-            // A worker catches its own panics.
+            // Every thread catches its own panics.
             let _ = thread.join();
         }
         // Last, because what the workers recorded up to their end is to be written too.
@@ -264,6 +272,10 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        self.close();
+        // Whoever drops it may be in no state for a panic.
+        let _ = contain(|| self.close());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,4 +32,5 @@ pub mod queue;
 pub mod recording;
 mod segments;
 mod socket;
+mod waiting;
 mod worker;

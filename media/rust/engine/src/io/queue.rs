@@ -8,10 +8,13 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Commands that may wait for one shard. A further one is refused: the caller is told, nothing is lost unseen.
+/// Commands that may wait for one shard. A further one is refused: the caller is told, nothing is lost unseen. Only
+/// departures are always taken, or a peer would stay for ever; there are as many as peers.
 pub const MAX_COMMANDS: usize = 16_384;
 /// Events that may wait for the caller. Further ones are dropped, newest first, and counted per shard.
 pub const MAX_EVENTS: usize = 65_536;
+/// Faults of threads that may wait beside them; a caller that reads none of so many is gone.
+pub const MAX_FAULTS: usize = 1_024;
 
 /// A counter that a thread can wait for with poll (eventfd(2)).
 pub struct Bell(OwnedFd);
@@ -60,7 +63,7 @@ impl Inbox {
     /// False when the queue is full.
     pub fn push(&self, command: Command) -> bool {
         let mut queue = lock(&self.queue);
-        if queue.len() >= MAX_COMMANDS {
+        if queue.len() >= MAX_COMMANDS && !matches!(command, Command::RemovePeer(_)) {
             return false;
         }
         let was_empty = queue.is_empty();
@@ -81,6 +84,8 @@ impl Inbox {
 #[derive(Default)]
 struct Waiting {
     events: VecDeque<Event>,
+    /// Faults of threads: they find room always. Each thread rests after one, which bounds them.
+    faults: usize,
     dropped: Vec<u64>,
 }
 
@@ -94,7 +99,7 @@ pub struct EventQueue {
 impl EventQueue {
     /// An empty one for so many shards.
     pub fn new(shards: usize) -> io::Result<Self> {
-        let waiting = Waiting { events: VecDeque::new(), dropped: vec![0; shards] };
+        let waiting = Waiting { dropped: vec![0; shards], ..Waiting::default() };
         Ok(Self { waiting: Mutex::new(waiting), bell: Bell::new()? })
     }
 
@@ -105,7 +110,7 @@ impl EventQueue {
         }
         let mut waiting = lock(&self.waiting);
         let was_empty = waiting.events.is_empty();
-        let room = MAX_EVENTS.saturating_sub(waiting.events.len());
+        let room = (MAX_EVENTS + waiting.faults).saturating_sub(waiting.events.len());
         let dropped = events.len().saturating_sub(room);
         waiting.events.extend(events.drain(..).take(room));
         events.clear();
@@ -118,10 +123,22 @@ impl EventQueue {
         }
     }
 
+    /// A thread failed: told whatever else waits, but for [`MAX_FAULTS`] of them that nobody has read.
+    pub fn fault(&self, event: Event) {
+        let mut waiting = lock(&self.waiting);
+        if waiting.faults < MAX_FAULTS {
+            waiting.faults += 1;
+            waiting.events.push_back(event);
+        }
+        drop(waiting);
+        self.bell.ring();
+    }
+
     /// All that wait, oldest first; what was dropped since the last call is said at the end.
     pub fn drain(&self) -> Vec<Event> {
         self.bell.hush();
         let mut waiting = lock(&self.waiting);
+        waiting.faults = 0;
         let mut events: Vec<Event> = std::mem::take(&mut waiting.events).into();
         for (shard, count) in waiting.dropped.iter_mut().enumerate() {
             if *count > 0 {
@@ -151,13 +168,28 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_is_told_by_a_full_event_queue_too() {
+        let queue = EventQueue::new(1).expect("eventfd");
+        let event = |peer| Event::PeerSilent { peer };
+        let fault = || Event::ShardFailed { shard: 0, text: String::new() };
+        queue.append(0, &mut (0..MAX_EVENTS as u64).map(event).collect());
+        (0..MAX_FAULTS + 3).for_each(|_| queue.fault(fault()));
+        queue.append(0, &mut vec![event(1)]);
+        let drained = queue.drain();
+        assert_eq!(drained.len(), MAX_EVENTS + MAX_FAULTS + 1);
+        assert_eq!(drained[MAX_EVENTS], fault());
+        assert_eq!(drained.last(), Some(&Event::EventsDropped { shard: 0, count: 1 }));
+    }
+
+    #[test]
     fn a_full_inbox_refuses() {
         let inbox = Inbox::new().expect("eventfd");
         for _ in 0..MAX_COMMANDS {
-            assert!(inbox.push(Command::RemovePeer(1)));
+            assert!(inbox.push(Command::RequestStats(1)));
         }
-        assert!(!inbox.push(Command::RemovePeer(1)));
-        assert_eq!(inbox.take().len(), MAX_COMMANDS);
-        assert!(inbox.push(Command::RemovePeer(1)));
+        assert!(!inbox.push(Command::RequestStats(1)));
+        assert!(inbox.push(Command::RemovePeer(1)), "who leaves is let go");
+        assert_eq!(inbox.take().len(), MAX_COMMANDS + 1);
+        assert!(inbox.push(Command::RequestStats(1)));
     }
 }

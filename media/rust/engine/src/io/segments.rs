@@ -6,6 +6,7 @@
 
 use crate::output::{Datagram, Output, Path};
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
 
 /// Datagrams in one run; kernels before 5.5 or so take no more.
@@ -29,10 +30,54 @@ pub struct Departures {
     pub order: Vec<usize>,
     /// The runs, in the order in which they leave.
     pub runs: Vec<Run>,
-    destinations: HashMap<Path, usize>,
+    destinations: HashMap<Path, usize, BuildHasherDefault<Mix>>,
     /// By destination: how many datagrams, then where the next one goes.
     counts: Vec<usize>,
     groups: Vec<(usize, usize)>,
+}
+
+/// A hash for the destinations of one turn. They are addresses of authenticated peers, and a turn has a few hundred at
+/// most: whoever chose his address with care could make no more than those comparisons.
+#[derive(Debug, Default)]
+struct Mix(u64);
+
+impl Hasher for Mix {
+    fn write(&mut self, octets: &[u8]) {
+        for part in octets.chunks(8) {
+            let mut word = [0; 8];
+            word[..part.len()].copy_from_slice(part);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        // The odd constant is the golden ratio's fraction in 64 bits: it spreads neighbouring numbers widely.
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_u8(&mut self, word: u8) {
+        self.write_u64(word.into());
+    }
+
+    fn write_u16(&mut self, word: u16) {
+        self.write_u64(word.into());
+    }
+
+    fn write_u32(&mut self, word: u32) {
+        self.write_u64(word.into());
+    }
+
+    fn write_usize(&mut self, word: usize) {
+        self.write_u64(word as u64);
+    }
+
+    fn write_isize(&mut self, word: isize) {
+        self.write_u64(word as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl Departures {
@@ -45,12 +90,18 @@ impl Departures {
         self.groups.clear();
         self.order.clear();
         self.runs.clear();
+        let mut before: Option<(Path, usize)> = None;
         for (index, datagram) in out.datagrams.iter().enumerate() {
             if datagram.path.socket != number || datagram.path.connection.is_some() {
                 continue;
             }
             let next = self.counts.len();
-            let group = *self.destinations.entry(datagram.path).or_insert(next);
+            // What came of one layer together lies together for each receiver.
+            let group = match before {
+                Some((path, group)) if path == datagram.path => group,
+                _ => *self.destinations.entry(datagram.path).or_insert(next),
+            };
+            before = Some((datagram.path, group));
             if group == next {
                 self.counts.push(0);
             }

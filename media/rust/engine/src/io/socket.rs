@@ -6,7 +6,8 @@
 
 use super::address;
 use super::segments::{Departures, Run};
-use crate::output::{Output, Path};
+use super::waiting::Waiting;
+use crate::output::{Datagram, Output, Path};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::mem::{MaybeUninit, size_of, size_of_val};
@@ -33,6 +34,10 @@ pub struct UdpSocket {
     buffers: Vec<[u8; BUFFER]>,
     received: Vec<Received>,
     departures: Departures,
+    waiting: Waiting,
+    blocked: Option<Blocked>,
+    #[cfg(test)]
+    room: std::cell::Cell<Option<usize>>,
     /// The kernel cuts runs into datagrams.
     segmentation: bool,
 }
@@ -48,10 +53,27 @@ struct Received {
 pub struct Sent {
     /// Datagrams that the kernel took.
     pub sent: u64,
-    /// Datagrams dropped because the send buffer was full.
+    /// Datagrams dropped because the send buffer was full and too many waited already.
     pub full: u64,
+    /// Datagrams that met a full send buffer and wait.
+    pub waited: u64,
     /// Datagrams dropped for another error (no route, refused, ...).
     pub failed: u64,
+}
+
+/// What a datagram that waits, waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blocked {
+    /// The socket's send buffer: poll tells when it has room.
+    Buffer,
+    /// A queue of the device behind it (ENOBUFS): nothing tells, so it is tried again.
+    Device,
+}
+
+/// Let a datagram of `out` wait.
+fn keep(waiting: &mut Waiting, out: &Output, datagram: &Datagram, sent: &mut Sent) {
+    sent.waited += 1;
+    sent.full += waiting.keep(out.octets(datagram), datagram);
 }
 
 impl UdpSocket {
@@ -78,6 +100,10 @@ impl UdpSocket {
             buffers: vec![[0; BUFFER]; BATCH],
             received: Vec::with_capacity(BATCH),
             departures: Departures::default(),
+            waiting: Waiting::default(),
+            blocked: None,
+            #[cfg(test)]
+            room: std::cell::Cell::new(None),
             segmentation: true,
         })
     }
@@ -155,46 +181,89 @@ impl UdpSocket {
         self.buffers[at].get_mut(..received.len).map(|data| (data, path))
     }
 
-    /// Send the datagrams of `out` that go over this socket, each destination's in order, without blocking. What finds
-    /// the send buffer full is dropped and counted: media must not wait.
+    /// Send the datagrams of `out` that go over this socket, each destination's in order, without blocking, after those
+    /// that wait. What finds the send buffer full waits for the next call (`io::waiting`).
     pub fn send(&mut self, out: &Output) -> Sent {
-        let mut departures = std::mem::take(&mut self.departures);
-        departures.arrange(out, self.number, self.segmentation);
         let mut sent = Sent::default();
-        let mut runs = &departures.runs[..];
-        while !runs.is_empty() && sent.full == 0 {
-            let batch = &runs[..runs.len().min(BATCH)];
-            let done = self.send_batch(out, &departures.order, batch, &mut sent);
-            runs = &runs[done..];
+        self.blocked = None;
+        if !self.waiting.is_empty() {
+            let earlier = self.waiting.take();
+            self.send_or_keep(&earlier, &mut sent);
+            // They were counted when they began to wait.
+            sent.waited = 0;
         }
-        sent.full += runs.iter().map(|run| run.places.len() as u64).sum::<u64>();
-        self.departures = departures;
+        if self.blocked.is_none() {
+            self.send_or_keep(out, &mut sent);
+        } else {
+            let ours = out
+                .datagrams
+                .iter()
+                .filter(|datagram| datagram.path.socket == self.number && datagram.path.connection.is_none());
+            for datagram in ours {
+                keep(&mut self.waiting, out, datagram, &mut sent);
+            }
+        }
         sent
     }
 
+    /// Something waits for this, if anything does.
+    pub fn blocked(&self) -> Option<Blocked> {
+        self.blocked
+    }
+
+    /// The most octets that ever waited.
+    pub fn waited_most(&self) -> usize {
+        self.waiting.most
+    }
+
+    fn send_or_keep(&mut self, out: &Output, sent: &mut Sent) {
+        let mut departures = std::mem::take(&mut self.departures);
+        departures.arrange(out, self.number, self.segmentation);
+        let mut runs = &departures.runs[..];
+        while !runs.is_empty() && self.blocked.is_none() {
+            let batch = &runs[..runs.len().min(BATCH)];
+            let done = self.send_batch(out, &departures.order, batch, sent);
+            runs = &runs[done..];
+        }
+        for &index in runs.iter().flat_map(|run| &departures.order[run.places.clone()]) {
+            keep(&mut self.waiting, out, &out.datagrams[index], sent);
+        }
+        self.departures = departures;
+    }
+
     /// Send some runs, at most [`BATCH`]. Gives how many are done with, one way or another; fewer than all when the
-    /// send buffer is full, or when one must be sent in another way and was.
+    /// send buffer is full, so that `blocked` says so, or when one must be sent in another way and was.
     fn send_batch(&mut self, out: &Output, order: &[usize], runs: &[Run], sent: &mut Sent) -> usize {
         let mut addresses = [address::empty(); BATCH];
         let mut controls: [Control; BATCH] = [[0; CONTROL_WORDS]; BATCH];
         let mut headers = [const { empty_header() }; BATCH];
-        let datagrams = runs.iter().flat_map(|run| &order[run.places.clone()]);
-        // The kernel only reads what it sends.
-        let mut slices: Vec<libc::iovec> = datagrams
-            .map(|&index| out.octets(&out.datagrams[index]))
-            .map(|octets| libc::iovec { iov_base: octets.as_ptr().cast_mut().cast(), iov_len: octets.len() })
-            .collect();
-        let mut at_slice = 0;
+        // Runs as ranges of the arena: what lies together there is one slice, as a layer's packets for a receiver do.
+        let mut slices: Vec<libc::iovec> = Vec::with_capacity(runs.iter().map(|run| run.places.len()).sum());
         for (at, run) in runs.iter().enumerate() {
+            let first = slices.len();
+            let mut end = None;
+            for &index in &order[run.places.clone()] {
+                let datagram = &out.datagrams[index];
+                let len = out.octets(datagram).len();
+                match slices.last_mut() {
+                    Some(slice) if end == Some(datagram.start) => slice.iov_len += len,
+                    // The kernel only reads what it sends.
+                    _ => slices.push(libc::iovec {
+                        iov_base: out.arena.as_ptr().wrapping_add(datagram.start).cast_mut().cast(),
+                        iov_len: len,
+                    }),
+                }
+                end = Some(datagram.end);
+            }
             let path = out.datagrams[order[run.places.start]].path;
             let (raw, len) = address::to_raw(path.remote);
             addresses[at] = raw;
             let header = &mut headers[at].msg_hdr;
             header.msg_name = (&raw mut addresses[at]).cast();
             header.msg_namelen = len;
-            header.msg_iov = &raw mut slices[at_slice];
-            header.msg_iovlen = run.places.len() as _;
-            at_slice += run.places.len();
+            // The slices have room for all and don't move any more.
+            header.msg_iov = slices.as_mut_ptr().wrapping_add(first);
+            header.msg_iovlen = (slices.len() - first) as _;
             header.msg_control = controls[at].as_mut_ptr().cast();
             header.msg_controllen = size_of::<Control>() as _;
             let segment = (run.places.len() > 1).then_some(run.segment as u16);
@@ -208,27 +277,26 @@ impl UdpSocket {
         while done < runs.len() {
             // SAFETY: the headers from `done` on point into `addresses`, `controls`, `slices` and the arena of
             // `out`, which live until after the call and have the lengths given beside the pointers.
-            let count = unsafe {
-                libc::sendmmsg(
-                    self.socket.as_raw_fd(),
-                    headers[done..].as_mut_ptr(),
-                    (runs.len() - done) as libc::c_uint,
-                    libc::MSG_DONTWAIT,
-                )
+            let outcome = unsafe { self.sendmmsg(&mut headers[done..runs.len()]) };
+            let error = match outcome {
+                Ok(count) => {
+                    let through = &runs[done..done + count];
+                    sent.sent += through.iter().map(|run| run.places.len() as u64).sum::<u64>();
+                    done += count;
+                    continue;
+                }
+                Err(error) => error,
             };
-            if count > 0 {
-                let through = &runs[done..done + count as usize];
-                sent.sent += through.iter().map(|run| run.places.len() as u64).sum::<u64>();
-                done += count as usize;
-                continue;
-            }
-            let error = io::Error::last_os_error();
             let run = &runs[done];
             match error.kind() {
                 io::ErrorKind::Interrupted => {}
                 io::ErrorKind::WouldBlock => {
-                    sent.full += run.places.len() as u64;
-                    return done + 1;
+                    self.blocked = Some(Blocked::Buffer);
+                    return done;
+                }
+                _ if error.raw_os_error() == Some(libc::ENOBUFS) => {
+                    self.blocked = Some(Blocked::Device);
+                    return done;
                 }
                 _ if run.places.len() > 1 => {
                     // This kernel or this way has no segmentation: each alone, and no more runs where it never has.
@@ -239,7 +307,10 @@ impl UdpSocket {
                         .map(|place| Run { places: place..place + 1, segment: run.segment })
                         .collect();
                     let through = self.send_batch(out, order, &alone, sent);
-                    sent.full += (alone.len() - through) as u64;
+                    for run in &alone[through..] {
+                        let datagram = &out.datagrams[order[run.places.start]];
+                        keep(&mut self.waiting, out, datagram, sent);
+                    }
                     return done + 1;
                 }
                 _ => {
@@ -249,6 +320,35 @@ impl UdpSocket {
             }
         }
         done
+    }
+
+    /// One call. Gives how many messages the kernel took, at least one of them.
+    ///
+    /// # Safety
+    ///
+    /// Every header points to memory that lives until after the call and has the lengths given beside the pointers.
+    unsafe fn sendmmsg(&self, headers: &mut [libc::mmsghdr]) -> io::Result<usize> {
+        #[cfg(test)]
+        let headers = match self.room.get() {
+            // A kernel whose send buffer has room for so many more messages.
+            Some(0) => return Err(io::ErrorKind::WouldBlock.into()),
+            Some(room) => {
+                let count = headers.len().min(room);
+                self.room.set(Some(room - count));
+                &mut headers[..count]
+            }
+            None => headers,
+        };
+        // SAFETY: the caller vouches for the headers.
+        let count = unsafe {
+            libc::sendmmsg(
+                self.socket.as_raw_fd(),
+                headers.as_mut_ptr(),
+                headers.len() as libc::c_uint,
+                libc::MSG_DONTWAIT,
+            )
+        };
+        if count > 0 { Ok(count as usize) } else { Err(io::Error::last_os_error()) }
     }
 
     /// Send each datagram by itself from now on, as where the kernel has no segmentation.
@@ -407,10 +507,67 @@ mod tests {
         let sizes = [1_200, 1_200, 1_200, 700, 60, 1_100, 1_100];
         for socket in [loopback(), loopback().without_segmentation()] {
             let (sent, received) = send_and_receive(socket, &sizes);
-            assert_eq!(sent, Sent { sent: 7, full: 0, failed: 0 });
+            assert_eq!(sent, Sent { sent: 7, ..Sent::default() });
             for (at, (datagram, size)) in received.iter().zip(sizes).enumerate() {
                 assert_eq!(datagram, &vec![at as u8; size]);
             }
+        }
+    }
+
+    #[test]
+    fn what_finds_the_send_buffer_full_waits_and_leaves_in_its_order() {
+        let mut socket = loopback();
+        let far = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        far.set_read_timeout(Some(Duration::from_millis(200))).expect("a timeout");
+        let remote = far.local_addr().expect("an address");
+        let path = Path::udp(0, socket.local().ip(), remote);
+        // Longer after shorter: each is a run, and so a message, of its own.
+        let batch = |numbers: std::ops::Range<usize>| {
+            let mut out = Output::default();
+            numbers.for_each(|n| out.send(&vec![n as u8; 10 + n], path));
+            out
+        };
+        let mut buffer = [0; 2048];
+        let mut received = || {
+            let mut numbers = Vec::new();
+            while let Ok((len, _)) = far.recv_from(&mut buffer) {
+                assert!(buffer[..len].iter().all(|&octet| usize::from(octet) == len - 10));
+                numbers.push(len - 10);
+            }
+            numbers
+        };
+        socket.room.set(Some(3));
+        assert_eq!(socket.send(&batch(0..5)), Sent { sent: 3, waited: 2, ..Sent::default() });
+        assert_eq!(socket.blocked(), Some(Blocked::Buffer));
+        assert_eq!(socket.send(&batch(5..7)), Sent { waited: 2, ..Sent::default() }, "behind what waits");
+        assert_eq!(received(), [0, 1, 2]);
+        socket.room.set(Some(1));
+        assert_eq!(socket.send(&Output::default()), Sent { sent: 1, ..Sent::default() });
+        assert_eq!(socket.blocked(), Some(Blocked::Buffer));
+        socket.room.set(None);
+        assert_eq!(socket.send(&batch(7..8)).sent, 4);
+        assert_eq!((socket.blocked(), received()), (None, vec![3, 4, 5, 6, 7]));
+        assert_eq!(socket.waited_most(), [13, 14, 15, 16].iter().sum::<usize>());
+    }
+
+    #[test]
+    fn with_a_tiny_send_buffer_all_arrive_in_order() {
+        let mut socket = loopback();
+        socket.socket.set_send_buffer_size(1).expect("a size");
+        let far = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        far.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+        let path = Path::udp(0, socket.local().ip(), far.local_addr().expect("an address"));
+        let mut out = Output::default();
+        (0..60_u8).for_each(|n| out.send(&vec![n; 1_200], path));
+        let mut sent = socket.send(&out).sent;
+        while socket.blocked().is_some() {
+            sent += socket.send(&Output::default()).sent;
+        }
+        assert_eq!(sent, 60);
+        let mut buffer = [0; 2048];
+        for n in 0..60_u8 {
+            let (len, _) = far.recv_from(&mut buffer).expect("a datagram");
+            assert_eq!((len, buffer[0]), (1_200, n));
         }
     }
 

@@ -45,6 +45,8 @@ const fn codec_number(codec: Codec) -> u8 {
         Codec::Opus => 1,
         Codec::Vp8 => 2,
         Codec::H264 => 3,
+        Codec::Vp9 => 4,
+        Codec::Av1 => 5,
     }
 }
 

@@ -25,6 +25,8 @@ pub struct CachedPacket {
     pub marker: bool,
     /// Without header, extensions and padding.
     pub payload: Vec<u8>,
+    /// The dependency descriptor that came with it; empty without one.
+    pub dependency: Vec<u8>,
 }
 
 /// See the module. A packet overwrites the one that came [`PACKETS`] numbers before it; memory is taken as it is
@@ -37,6 +39,7 @@ pub struct PacketCache {
 
 impl PacketCache {
     /// Keep a packet. One without payload is not worth it.
+    #[allow(clippy::too_many_arguments, reason = "a struct for it would only rename the arguments")]
     pub fn put(
         &mut self,
         index: u64,
@@ -44,6 +47,7 @@ impl PacketCache {
         captured: Micros,
         marker: bool,
         payload: &[u8],
+        dependency: &[u8],
         now: Micros,
     ) {
         if payload.is_empty() || payload.len() > OCTETS / PACKETS {
@@ -65,6 +69,19 @@ impl PacketCache {
         kept.marker = marker;
         kept.payload.clear();
         kept.payload.extend_from_slice(payload);
+        kept.dependency.clear();
+        kept.dependency.extend_from_slice(dependency);
+    }
+
+    /// Forget all and give the memory back: nothing came for so long that nobody asks any more.
+    pub fn clear(&mut self) {
+        self.places = Vec::new();
+    }
+
+    /// Octets of the packets that are kept.
+    #[must_use]
+    pub fn octets(&self) -> usize {
+        self.places.iter().map(|kept| kept.payload.len() + kept.dependency.len()).sum()
     }
 
     /// The packet with this number, if it is there and came less than [`WORTH_US`] ago.
@@ -91,7 +108,7 @@ mod tests {
     use super::*;
 
     fn put(cache: &mut PacketCache, index: u64, now: Micros) {
-        cache.put(index, index as i64, now, false, &index.to_be_bytes(), now);
+        cache.put(index, index as i64, now, false, &index.to_be_bytes(), &[], now);
     }
 
     #[test]
@@ -108,6 +125,20 @@ mod tests {
     }
 
     #[test]
+    fn it_is_bounded_in_octets_and_gives_them_back() {
+        let mut cache = PacketCache::default();
+        for index in 0..5_000 {
+            cache.put(index, 0, Micros(0), false, &[7; 2_048], &[1; 255], Micros(0));
+            assert!(cache.octets() <= OCTETS + PACKETS * 255);
+        }
+        assert_eq!(cache.octets(), OCTETS + PACKETS * 255, "and it keeps what it says");
+        assert!(cache.get(4_488, Micros(0)).is_some() && cache.get(4_487, Micros(0)).is_none());
+        cache.clear();
+        assert_eq!((cache.octets(), cache.places.capacity()), (0, 0));
+        assert!(cache.get(4_999, Micros(0)).is_none());
+    }
+
+    #[test]
     fn a_range_leaves_out_what_is_missing() {
         let mut cache = PacketCache::default();
         for index in [5, 6, 8] {
@@ -121,8 +152,8 @@ mod tests {
     #[test]
     fn neither_empty_nor_oversized_packets_are_kept() {
         let mut cache = PacketCache::default();
-        cache.put(1, 0, Micros(0), false, &[], Micros(0));
-        cache.put(2, 0, Micros(0), false, &[0; OCTETS / PACKETS + 1], Micros(0));
+        cache.put(1, 0, Micros(0), false, &[], &[], Micros(0));
+        cache.put(2, 0, Micros(0), false, &[0; OCTETS / PACKETS + 1], &[], Micros(0));
         assert!(cache.get(1, Micros(0)).is_none() && cache.get(2, Micros(0)).is_none());
         assert!(cache.get(0, Micros(0)).is_none(), "an empty place is no packet");
     }

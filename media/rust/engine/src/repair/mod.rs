@@ -6,12 +6,18 @@
 //!                    cache::PacketCache (per layer of a picture, plain)
 //! receiver --NACK--> sent::SentPictures --> cache --RTX--> receiver      at most what resend::Budget gives
 //!                    sent::SentVoices (the very octets) --> receiver
+//!                    redundancy::Redundancy (RFC 2198), earlier frames along with each --> receiver that loses much
+//! publisher --redundant audio--> recovered::FrameOrder says which missing packet an earlier frame was
 //! ```
 
 pub mod budget;
 pub mod cache;
+pub mod echo;
 pub mod lost;
+pub mod recovered;
+pub mod redundancy;
 pub mod sent;
+pub mod tail;
 
 use crate::time::Micros;
 

@@ -8,15 +8,17 @@ use crate::peer::{Peer, Stream};
 use crate::record::Record;
 use crate::slot::{Beginnings, Half};
 use crate::source::{Source, Subscriber};
+use crate::temporal::ALL;
 use crate::time::Micros;
 use crate::types::{Feed, Media, PeerId, SlotIndex, SourceId};
 
-/// Peers that a shard takes; further ones are refused as `duplicate` names would be: by CommandFailed.
+/// Peers that a shard takes; further ones are refused.
 pub const MAX_PEERS: usize = 10_000;
 
 impl Shard {
     /// Carry out a command. Commands of one peer come in the order in which they were given.
     pub fn handle_command(&mut self, command: Command, now: Micros, out: &mut Output) {
+        self.forward_taken(now, out);
         let peer = command.peer().unwrap_or(0);
         let result = match command {
             Command::AddPeer(spec) => self.add_peer(&spec, now),
@@ -27,11 +29,14 @@ impl Shard {
             Command::Unpublish(peer, source) => self.unpublish(peer, source, out),
             Command::AddSlot(spec) => self.add_slot(spec),
             Command::Route { peer, slot, media, feed } => self.route(peer, slot, media, feed, now),
+            Command::SetTemporal { peer, slot, level } => self.set_temporal(peer, slot, level),
             Command::Record { peer, source, to } => self.record(peer, source, to, out),
             Command::SyncRecordings(ticket) => {
                 out.records.push(Record::Sync(ticket));
                 Ok(())
             }
+            #[cfg(test)]
+            Command::Panic => panic!("a fault of a shard"),
             Command::RemovePeer(peer) => self.remove_peer(peer, out),
             Command::RequestStats(ticket) => {
                 out.events.push(Event::Stats { ticket, shard: self.number, json: self.stats_json(now) });
@@ -44,11 +49,11 @@ impl Shard {
     }
 
     fn add_peer(&mut self, spec: &AddPeer, now: Micros) -> Result<(), CommandError> {
-        if self.peer_keys.contains_key(&spec.peer)
-            || self.by_ufrag.contains_key(&spec.local_ufrag)
-            || self.peers.len() >= MAX_PEERS
-        {
+        if self.peer_keys.contains_key(&spec.peer) || self.by_ufrag.contains_key(&spec.local_ufrag) {
             return Err(CommandError::Duplicate);
+        }
+        if self.peers.len() >= MAX_PEERS {
+            return Err(CommandError::Full);
         }
         let key = self.peers.insert(Peer::new(spec, random_u32(), now));
         self.peer_keys.insert(spec.peer, key);
@@ -180,6 +185,13 @@ impl Shard {
                 self.peers[owner].gate.want(ssrc);
             }
         }
+        Ok(())
+    }
+
+    fn set_temporal(&mut self, peer: PeerId, slot: SlotIndex, level: Option<u8>) -> Result<(), CommandError> {
+        let key = self.key_of(peer)?;
+        let half = self.peers[key].half_at(slot, Media::Video).ok_or(CommandError::UnknownSlot)?;
+        self.peers[key].halves[half].temporal.want(level.unwrap_or(ALL).min(ALL));
         Ok(())
     }
 

@@ -14,6 +14,13 @@ use crate::wire::stun::Message;
 impl Shard {
     /// A datagram came over `path`. It is decrypted where it lies, so the buffer's contents change.
     pub fn handle_datagram(&mut self, datagram: &mut [u8], path: Path, now: Micros, out: &mut Output) {
+        self.take_datagram(datagram, path, now, out);
+        self.forward_taken(now, out);
+    }
+
+    /// As [`Self::handle_datagram`], but media waits for [`Self::forward_taken`], so that what came together goes on
+    /// together. Everything else that is asked of the shard forwards it first.
+    pub fn take_datagram(&mut self, datagram: &mut [u8], path: Path, now: Micros, out: &mut Output) {
         self.counters.datagrams += 1;
         match demux::classify(datagram) {
             Packet::Stun => self.on_stun(datagram, path, now, out),
@@ -97,6 +104,7 @@ impl Shard {
     /// The connection is closed. Its peer goes on over another pair, where it has one whose consent has not expired
     /// (RFC 7675 section 5.1).
     pub fn connection_closed(&mut self, connection: ConnectionId, now: Micros, out: &mut Output) {
+        self.forward_taken(now, out);
         let origin = Origin::Tcp(connection);
         let Some(key) = self.by_origin.remove(&origin) else { return };
         let Some(peer) = self.peers.get_mut(key) else { return };

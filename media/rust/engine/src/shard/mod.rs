@@ -7,6 +7,7 @@
 //! time ------> reports.rs ---+
 //! ```
 
+mod burst;
 mod commands;
 mod feedback;
 mod forward;
@@ -17,6 +18,7 @@ mod reports;
 mod stats;
 mod streams;
 
+use self::burst::Bursts;
 use crate::command::CommandError;
 use crate::event::Event;
 use crate::output::{Origin, Output, Path};
@@ -52,6 +54,8 @@ pub struct Shard {
     repair_at: Micros,
     /// Recordings begun so far.
     recordings: u64,
+    /// Taken in and not yet forwarded.
+    bursts: Bursts,
     /// Lent to a compound packet that is being written; kept for its memory.
     scratch: Vec<u8>,
 }
@@ -74,8 +78,15 @@ impl Shard {
             repairing: Vec::new(),
             repair_at: Micros(0),
             recordings: 0,
+            bursts: Bursts::default(),
             scratch: Vec::new(),
         }
+    }
+
+    /// An empty shard in this one's place, after a panic. Recordings that it names are none that this one named.
+    #[must_use]
+    pub fn successor(&self) -> Self {
+        Self { recordings: self.recordings, ..Self::new(self.number, self.epoch) }
     }
 
     fn key_of(&self, peer: PeerId) -> Result<usize, CommandError> {

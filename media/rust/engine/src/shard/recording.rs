@@ -85,7 +85,7 @@ impl Shard {
             layer: stream.layer,
             ssrc,
             marker: incoming.marker,
-            begins_key_frame: incoming.begins_key_frame,
+            begins_key_frame: incoming.understood.begins_key_frame,
             index: incoming.index,
             timestamp: incoming.timestamp,
             captured: incoming.captured,

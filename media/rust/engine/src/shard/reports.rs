@@ -28,6 +28,7 @@ impl Shard {
 
     /// Do what is due.
     pub fn handle_time(&mut self, now: Micros, out: &mut Output) {
+        self.forward_taken(now, out);
         if !self.repairing.is_empty() && now >= self.repair_at {
             self.repair(now, out);
         }
@@ -54,6 +55,7 @@ impl Shard {
             out.events.push(Event::PeerSilent { peer: peer.id });
         }
         self.notice_idle(key, now, out);
+        self.tell_levels(key, now, out);
         self.send_key_frame_requests(key, now, out);
         let peer = &mut self.peers[key];
         let all = now.since(peer.reports_at) >= 0;
@@ -76,8 +78,19 @@ impl Shard {
             for (at, layer) in (0 as LayerIndex..).zip(source.layers.iter_mut()) {
                 if layer.live && layer.heard_at.is_some_and(|heard| now.since(heard) > IDLE_US) {
                     layer.live = false;
+                    layer.cache.clear();
                     out.events.push(Event::SourceIdle { peer: peer.id, source: id, layer: at });
                 }
+            }
+        }
+    }
+
+    fn tell_levels(&mut self, key: usize, now: Micros, out: &mut Output) {
+        let peer = &self.peers[key];
+        for &source_key in &peer.sources {
+            let source = &mut self.sources[source_key];
+            if let Some(level) = source.loudness.news(now) {
+                out.events.push(Event::SourceLevel { peer: peer.id, source: source.id(), level });
             }
         }
     }

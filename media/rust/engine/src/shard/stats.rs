@@ -48,6 +48,10 @@ struct PeerStats {
     nacked: u64,
     resent: u64,
     not_resent: u64,
+    /// Packets that were sent to it once more, unasked.
+    echoed: u64,
+    /// Packets that were not, because too many waited.
+    not_echoed: u64,
     key_frames_wanted: u64,
     key_frame_requests_sent: u64,
     remb: u64,
@@ -67,6 +71,8 @@ struct SourceStats {
     asked_again: u64,
     repaired: u64,
     given_up: u64,
+    /// Frames that came along with a later one (RFC 2198) and by no other way.
+    recovered: u64,
     subscribers: usize,
 }
 
@@ -84,6 +90,10 @@ struct HalfStats {
     fraction_lost: u8,
     cumulative_lost: i32,
     key_frame_requests: u64,
+    /// Packets of temporal levels that were not wanted.
+    left_out: u64,
+    /// Packets that carried earlier frames along.
+    redundant: u64,
 }
 
 impl Shard {
@@ -116,6 +126,7 @@ impl Shard {
                     asked_again: layer.missing.asked,
                     repaired: layer.missing.repaired,
                     given_up: layer.missing.given_up,
+                    recovered: layer.recovered,
                     subscribers: layer.subscribers.len(),
                 });
             }
@@ -137,6 +148,8 @@ impl Shard {
                 fraction_lost: half.counters.fraction_lost,
                 cumulative_lost: half.counters.cumulative_lost,
                 key_frame_requests: half.counters.key_frame_requests,
+                left_out: half.counters.left_out,
+                redundant: half.counters.redundant,
             })
             .collect();
         PeerStats {
@@ -152,6 +165,8 @@ impl Shard {
             nacked: peer.counters.nacked,
             resent: peer.counters.resent,
             not_resent: peer.counters.not_resent,
+            echoed: peer.echoes.sent,
+            not_echoed: peer.echoes.dropped,
             key_frames_wanted: peer.gate.wanted,
             key_frame_requests_sent: peer.gate.sent,
             remb: peer.counters.remb,

@@ -1,18 +1,31 @@
 //! Which layer of which source an authenticated RTP packet belongs to.
 
 use super::Shard;
+use crate::output::Output;
 use crate::peer::Stream;
+use crate::time::Micros;
 use crate::types::Feed;
 use crate::wire::rtp::Header;
 
 impl Shard {
     /// By its SSRC, else by what its extensions say, which is then remembered (RFC 8843 section 9.2, RFC 8852).
     /// An SSRC that says nothing and was not announced is not accepted, nor is another payload type.
-    pub(super) fn find_stream(&mut self, key: usize, header: &Header, packet: &[u8]) -> Option<Stream> {
+    pub(super) fn find_stream(
+        &mut self,
+        key: usize,
+        header: &Header,
+        packet: &[u8],
+        now: Micros,
+        out: &mut Output,
+    ) -> Option<Stream> {
         if let Some(&stream) = self.peers[key].streams.get(&header.ssrc) {
             let spec = &self.sources[stream.source].spec;
-            let expected = if stream.is_rtx { spec.rtx_payload_type } else { Some(spec.payload_type) };
-            return (expected == Some(header.payload_type)).then_some(stream);
+            let expected = if stream.is_rtx {
+                spec.rtx_payload_type == Some(header.payload_type)
+            } else {
+                spec.carries(header.payload_type)
+            };
+            return expected.then_some(stream);
         }
         let value_of = |id: Option<u8>| {
             id.and_then(|id| {
@@ -24,7 +37,7 @@ impl Shard {
             let spec = &source.spec;
             // A retransmission is told by its payload type: its SSRC may be new, and a probe says no rid.
             let is_rtx = spec.rtx_payload_type == Some(header.payload_type);
-            if (!is_rtx && spec.payload_type != header.payload_type)
+            if (!is_rtx && !spec.carries(header.payload_type))
                 || value_of(spec.mid_extension) != Some(spec.mid.as_bytes())
             {
                 return None;
@@ -33,6 +46,8 @@ impl Shard {
             let layer = source.layer_of_rid(rid)?;
             Some(Stream { source: source_key, layer, is_rtx })
         })?;
+        // What came of the layer's old stream does not belong behind what comes of the new one.
+        self.forward_taken(now, out);
         self.bind_stream(key, stream, header.ssrc);
         Some(stream)
     }

@@ -26,6 +26,9 @@ pub(super) trait Cipher: Debug + Send + Sync {
         index: u64,
     ) -> Result<(), SrtpError>;
 
+    /// Read what [`Self::seal_rtp`] will need.
+    fn look(&self) -> u64;
+
     /// Authenticates and decrypts in place; gives the length of the plain packet.
     fn open_rtp(
         &self,

@@ -127,6 +127,10 @@ impl Cipher for AesCmHmacSha1 {
         Ok(())
     }
 
+    fn look(&self) -> u64 {
+        self.rtp.salt as u64
+    }
+
     fn open_rtp(
         &self,
         packet: &mut [u8],

@@ -102,6 +102,10 @@ impl Cipher for AeadAes128Gcm {
         Ok(())
     }
 
+    fn look(&self) -> u64 {
+        self.rtp.salt as u64
+    }
+
     fn open_rtp(
         &self,
         packet: &mut [u8],

@@ -28,7 +28,7 @@ pub struct Unprotected {
 #[derive(Debug)]
 pub struct Inbound {
     cipher: Box<dyn Cipher>,
-    rtp: HashMap<u32, Window>,
+    pub(super) rtp: HashMap<u32, Window>,
     rtcp: HashMap<u32, Window>,
 }
 

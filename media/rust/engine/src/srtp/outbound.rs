@@ -1,11 +1,28 @@
 //! What is sent to a peer: encrypted, and no index of an SSRC ever twice.
 
-use std::collections::HashMap;
-
 use super::cipher::{self, Cipher};
 use super::inbound::rtcp_ssrc;
 use super::{MAX_RTCP_INDEX, MAX_RTP_INDEX, RTP_HEADER_LEN, SrtpError};
 use crate::window::{Standing, Window};
+
+/// The indices used of each SSRC. A peer has a few dozen SSRCs at most, all chosen by us: their numbers in a row are
+/// found faster than a hash is made.
+#[derive(Debug, Default)]
+struct Streams {
+    ssrcs: Vec<u32>,
+    windows: Vec<Window>,
+}
+
+impl Streams {
+    fn window(&mut self, ssrc: u32) -> &mut Window {
+        let at = self.ssrcs.iter().position(|known| *known == ssrc).unwrap_or_else(|| {
+            self.ssrcs.push(ssrc);
+            self.windows.push(Window::default());
+            self.ssrcs.len() - 1
+        });
+        &mut self.windows[at]
+    }
+}
 
 /// One peer's sending side.
 ///
@@ -15,9 +32,9 @@ use crate::window::{Standing, Window};
 #[derive(Debug)]
 pub struct Outbound {
     cipher: Box<dyn Cipher>,
-    rtp: HashMap<u32, Window>,
+    rtp: Streams,
     /// One counter for all SSRCs: whatever the SSRC is, the pair is new.
-    next_rtcp_index: u32,
+    pub(super) next_rtcp_index: u32,
 }
 
 impl Outbound {
@@ -27,7 +44,7 @@ impl Outbound {
     }
 
     pub(super) fn with_cipher(cipher: Box<dyn Cipher>, next_rtcp_index: u32) -> Self {
-        Self { cipher, rtp: HashMap::new(), next_rtcp_index }
+        Self { cipher, rtp: Streams::default(), next_rtcp_index }
     }
 
     /// Encrypts the plain RTP packet `out[start..]`, whose header has `header_len` octets, and appends the tag.
@@ -73,8 +90,15 @@ impl Outbound {
         sealed
     }
 
+    /// Read what [`Self::protect_rtp`] will need.
+    #[must_use]
+    pub fn look(&self, ssrc: u32) -> u64 {
+        let at = self.rtp.ssrcs.iter().position(|known| *known == ssrc);
+        at.and_then(|at| self.rtp.windows.get(at)).map_or(0, Window::look) ^ self.cipher.look()
+    }
+
     fn use_up(&mut self, ssrc: u32, index: u64) -> Result<(), SrtpError> {
-        let window = self.rtp.entry(ssrc).or_default();
+        let window = self.rtp.window(ssrc);
         if window.standing(index) != Standing::New {
             return Err(SrtpError::IndexUsed);
         }

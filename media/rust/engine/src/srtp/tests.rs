@@ -1,6 +1,7 @@
 //! Vectors and their malformed twins; what the two sides do together stands in `streams`.
 
 mod cm;
+mod properties;
 mod streams;
 
 use super::cipher::Cipher;

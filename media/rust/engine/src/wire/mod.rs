@@ -2,22 +2,28 @@
 //!
 //! ```text
 //!   datagram ------------> demux -> stun
-//!   TCP octets -> framing ->     -> rtp  -> vp8 (payload descriptor), h264 (payload structures)
-//!                                        -> rtx (a repeated packet)
+//!   TCP octets -> framing ->     -> rtp  -> vp8, vp9 (payload descriptors), h264, av1 (payload structures)
+//!                                        -> dependency (what an AV1 frame belongs to, in a header extension)
+//!                                        -> rtx (a repeated packet), red (redundant audio), opus (how long it plays)
 //!                                -> rtcp (compound, after SRTCP)
 //! ```
 //!
 //! Every parser borrows, refuses what it cannot read with its own small error, and never panics: the octets
 //! are a stranger's until SRTP or MESSAGE-INTEGRITY has vouched for them, and sometimes after.
 
+pub mod av1;
 pub mod demux;
+pub mod dependency;
 pub mod framing;
 pub mod h264;
+pub mod opus;
+pub mod red;
 pub mod rtcp;
 pub mod rtp;
 pub mod rtx;
 pub mod stun;
 pub mod vp8;
+pub mod vp9;
 
 /// The octet at `at`, or None past the end.
 fn octet(data: &[u8], at: usize) -> Option<u8> {
@@ -73,5 +79,36 @@ pub(crate) mod testing {
             .collect();
         assert_eq!(digits.len() % 2, 0, "half an octet");
         digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+    }
+
+    /// A packet of a real browser.
+    pub(crate) struct Recorded {
+        /// The dependency descriptor, where it has one: VP9 and AV1.
+        pub(crate) dependency: Option<Vec<u8>>,
+        /// Cut after 32 octets.
+        pub(crate) payload: Vec<u8>,
+    }
+
+    /// What tests/media/record_payloads.py wrote, without the packets of padding alone.
+    pub(crate) fn recorded(text: &str) -> Vec<Recorded> {
+        const DEPENDENCY: u8 = 13;
+        let packets: Vec<Recorded> = text
+            .lines()
+            .map(hex)
+            // A cut packet does not say how much of it is padding; Chromium pads nothing but probes.
+            .filter(|packet| packet[0] & 0x20 == 0)
+            .map(|packet| {
+                let header = crate::wire::rtp::Header::parse(&packet).expect("RTP");
+                Recorded {
+                    dependency: header
+                        .extensions(&packet)
+                        .find(|(id, _)| *id == DEPENDENCY)
+                        .map(|(_, value)| value.to_vec()),
+                    payload: packet[header.payload_offset..].to_vec(),
+                }
+            })
+            .collect();
+        assert!(packets.len() > 10, "a recording of something");
+        packets
     }
 }

@@ -205,6 +205,11 @@ impl Far {
 
     /// Publish a picture as `source`.
     pub fn publish(&self, engine: &Engine, source: u64) {
+        self.publish_as(engine, source, SSRC);
+    }
+
+    /// Publish a picture with this SSRC, of which nothing will come.
+    pub fn publish_as(&self, engine: &Engine, source: u64, ssrc: u32) {
         engine
             .post(Command::Publish(Publish {
                 peer: self.peer,
@@ -216,11 +221,13 @@ impl Far {
                 rtx_payload_type: None,
                 nack: false,
                 clock_rate: 90_000,
-                layers: vec![LayerSpec { rid: None, ssrc: Some(SSRC), rtx_ssrc: None }],
+                layers: vec![LayerSpec { rid: None, ssrc: Some(ssrc), rtx_ssrc: None }],
                 mid_extension: None,
                 rid_extension: None,
                 repaired_rid_extension: None,
                 level_extension: None,
+                dependency_extension: None,
+                red_payload_type: None,
             }))
             .expect("room");
     }
@@ -242,6 +249,8 @@ impl Far {
                 mid_extension: Some(MID_EXTENSION),
                 level_extension: None,
                 send_time_extension: None,
+                dependency_extension: None,
+                red_payload_type: None,
             }))
             .expect("room");
         let feed = Some(Feed { source, layer: 0 });

@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 pub mod far;
+pub mod streams;
 
 use luokkasilta_engine::command::{AddPeer, AddSlot, Command, LayerSpec, Payload, Publish, SetKeys};
 use luokkasilta_engine::event::Event;
@@ -29,6 +30,8 @@ pub struct Bench {
     pub out: Output,
     pub now: Micros,
     pub events: Vec<Event>,
+    /// Media is gathered until somebody looks at what was sent, as within a turn of a worker.
+    pub gathers: bool,
 }
 
 impl Default for Bench {
@@ -38,6 +41,7 @@ impl Default for Bench {
             out: Output::default(),
             now: Micros(1_000_000),
             events: Vec::new(),
+            gathers: false,
         }
     }
 }
@@ -54,11 +58,16 @@ impl Bench {
 
     pub fn datagram(&mut self, data: &[u8], path: Path) {
         let mut data = data.to_vec();
-        self.shard.handle_datagram(&mut data, path, self.now, &mut self.out);
+        if self.gathers {
+            self.shard.take_datagram(&mut data, path, self.now, &mut self.out);
+        } else {
+            self.shard.handle_datagram(&mut data, path, self.now, &mut self.out);
+        }
     }
 
     /// What was sent since the last call, by destination.
     pub fn sent(&mut self) -> Vec<(SocketAddr, Vec<u8>)> {
+        self.shard.forward_taken(self.now, &mut self.out);
         let sent = self
             .out
             .datagrams
@@ -228,6 +237,14 @@ impl Remote {
         bench.datagram(&packet, self.path);
     }
 
+    /// Ask for packets of the stream `ssrc` again (RFC 4585 section 6.2.1).
+    pub fn ask(&mut self, bench: &mut Bench, ssrc: u32, lost: &[u16]) {
+        let mut compound = Vec::new();
+        rtcp::write_receiver_report(&mut compound, 1, &[]);
+        rtcp::write_nack(&mut compound, 1, ssrc, lost);
+        self.send_rtcp(bench, &compound);
+    }
+
     /// Take from `sent` what is for this remote.
     pub fn receive(&mut self, sent: &[(SocketAddr, Vec<u8>)]) -> Received {
         let mut received = Received::default();
@@ -287,6 +304,8 @@ impl Remote {
             rid_extension: None,
             repaired_rid_extension: None,
             level_extension: None,
+            dependency_extension: None,
+            red_payload_type: None,
         }));
     }
 
@@ -310,19 +329,26 @@ impl Remote {
             rid_extension: None,
             repaired_rid_extension: None,
             level_extension: Some(LEVEL_EXTENSION),
+            dependency_extension: None,
+            red_payload_type: None,
         }));
     }
 
     pub fn add_pair(&self, bench: &mut Bench, slot: u16) {
-        self.add_pair_with(bench, slot, false);
+        self.add_pair_with(bench, slot, false, None);
     }
 
     /// A pair whose receiver asks again; retransmissions of its picture have payload type 121.
     pub fn add_repairable_pair(&self, bench: &mut Bench, slot: u16) {
-        self.add_pair_with(bench, slot, true);
+        self.add_pair_with(bench, slot, true, None);
     }
 
-    fn add_pair_with(&self, bench: &mut Bench, slot: u16, nack: bool) {
+    /// The same, with redundant audio (RFC 2198) on this payload type.
+    pub fn add_repairable_pair_with_red(&self, bench: &mut Bench, slot: u16, red: Option<u8>) {
+        self.add_pair_with(bench, slot, true, red);
+    }
+
+    fn add_pair_with(&self, bench: &mut Bench, slot: u16, nack: bool, red: Option<u8>) {
         for (media, codec, payload_type, clock_rate) in
             [(Media::Video, Codec::Vp8, 120, 90_000), (Media::Audio, Codec::Opus, 109, 48_000)]
         {
@@ -348,6 +374,8 @@ impl Remote {
                 mid_extension: Some(MID_EXTENSION),
                 level_extension: Some(LEVEL_EXTENSION),
                 send_time_extension: Some(SEND_TIME_EXTENSION),
+                dependency_extension: None,
+                red_payload_type: red.filter(|_| !picture),
             }));
         }
     }

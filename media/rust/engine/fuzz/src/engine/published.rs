@@ -89,7 +89,8 @@ fn source(far: usize, source: SourceId, codec: Codec, mid: &str, layers: Vec<Lay
     let (payload_type, clock_rate) = match codec {
         Codec::Opus => (OPUS, 48_000),
         Codec::Vp8 => (VP8, 90_000),
-        Codec::H264 => (H264, 90_000),
+        // No lesson of the corpora has the others, so any number that is free does for them.
+        Codec::Vp9 | Codec::Av1 | Codec::H264 => (H264, 90_000),
     };
     Publish {
         peer: id(far),
@@ -106,6 +107,8 @@ fn source(far: usize, source: SourceId, codec: Codec, mid: &str, layers: Vec<Lay
         rid_extension: Some(RID),
         repaired_rid_extension: Some(REPAIRED_RID),
         level_extension: (codec == Codec::Opus).then_some(LEVEL),
+        dependency_extension: None,
+        red_payload_type: None,
     }
 }
 
@@ -178,6 +181,8 @@ fn slot(far: usize, slot: SlotIndex, media: Media) -> AddSlot {
         mid_extension: Some(MID),
         level_extension: (!picture).then_some(LEVEL),
         send_time_extension: Some(SEND_TIME),
+        dependency_extension: None,
+        red_payload_type: None,
     }
 }
 

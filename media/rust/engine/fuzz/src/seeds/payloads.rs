@@ -1,4 +1,4 @@
-//! VP8 and H.264.
+//! VP8, VP9, H.264, the dependency descriptor of AV1, and redundant audio.
 
 use super::{Seed, hex, seed, table};
 
@@ -24,6 +24,64 @@ const VP8: [(&str, &str); 18] = [
     ("descriptor-alone", "00ff01 10"),
 ];
 
+/// As `VP8`, of RFC 9628 section 4.2.
+const VP9: [(&str, &str); 17] = [
+    ("chromium-key-frame", "7fffff bb ad38 10 10 0140 00b4 8349 8342"),
+    ("chromium-interframe", "7fffff fd ad39 50 02 87 00"),
+    ("not-flexible", "0001fe a8 8011 53 07 87"),
+    ("narrow-picture-id", "00ff01 88 11 83"),
+    ("profile-3", "00ff01 88 11 b1"),
+    ("intra-only", "00ff01 88 11 87"),
+    ("no-frame-marker", "00ff01 88 11 43"),
+    ("three-references", "00ff01 50 03 05 02"),
+    ("four-references", "00ff01 50 03 05 03 02"),
+    ("references-cut-short", "00ff01 50 03"),
+    ("structure-with-two-sizes", "00ff01 02 30 0140 00b4 0280 0168"),
+    ("structure-with-a-group", "00ff01 02 08 02 14 01 00"),
+    ("group-cut-short", "00ff01 02 08 02 14 01"),
+    ("structure-of-everything", "00ff01 0a 18 0140 00b4 01 08 01 02 83"),
+    ("levels-cut-short", "00ff01 a0 8011"),
+    ("av1-key-frame", "000000 18 0a"),
+    ("descriptor-alone", "00ff01 08"),
+];
+
+/// Descriptors one behind the other, each behind its length.
+const DEPENDENCY: [(&str, &str); 15] = [
+    (
+        "chromium-l1t3",
+        "14 800001800214eaa860414d1410208427013f00b3 03 400001 03 c30002 03 c20003 03 c40004 03 c10005",
+    ),
+    ("without-a-structure", "03 400001 03 c30002 03 c20003 03 c40004 03 c10005"),
+    (
+        "structure-cut-short",
+        "12 800001800214eaa860414d1410208427013f 03 400001 03 c30002 03 c20003 03 c40004 03 c10005",
+    ),
+    ("unknown-template", "14 800001800214eaa860414d1410208427013f00b3 03 c50102"),
+    ("active-targets", "14 800001800214eaa860414d1410208427013f00b3 05 c1010263a0"),
+    ("active-targets-cut-short", "14 800001800214eaa860414d1410208427013f00b3 04 c1010263"),
+    ("too-short", "02 c001"),
+    ("mandatory-alone", "03 c40102"),
+    ("custom-everything", "14 800001800214eaa860414d1410208427013f00b3 06 c101027ca000"),
+    (
+        "templates-without-end",
+        "2d c00001800000000000000000000000000000000000000000000000000000000000000000000000000000000000",
+    ),
+    (
+        "temporal-levels-without-end",
+        "2d c00001800055555555555555555555555555555555555555555555555555555555555555555555555555555555",
+    ),
+    (
+        "spatial-levels-without-end",
+        "2d c000018000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    ),
+    (
+        "two-structures",
+        "14 800001800214eaa860414d1410208427013f00b3 14 800001800214eaa860414d1410208427013f00b3 03 400001 03 c30002 03 c20003 03 c40004 03 c10005",
+    ),
+    ("length-past-the-end", "ff c40102"),
+    ("two-spatial-levels", "12 800001800041c0c0c0c0c0c0c0c0c0c0c0c0"),
+];
+
 const H264: [(&str, &str); 20] = [
     ("chromium-parameters", "78 0013 6742c01f8c8d405017fcb3506060607844 2350 0004 68ce3c80"),
     ("chromium-first-fragment", "7c85 b80004000005388c500010458e000203f1c0"),
@@ -47,11 +105,36 @@ const H264: [(&str, &str); 20] = [
     ("aggregate-in-an-aggregate", "78 0004 78000165"),
 ];
 
+/// RFC 2198 section 3, with frames of Opus.
+const RED: [(&str, &str); 14] = [
+    ("own-alone", "6f 78 0102"),
+    ("one-earlier", "ef 0f00 03 6f 78 0102 78 0304"),
+    ("two-earlier", "ef 1e00 02 ef 0f00 03 6f 78 01 78 0203 78 0405"),
+    ("another-payload-type", "ee 0f00 01 6f 78 78"),
+    ("no-offset", "ef 0000 01 6f 78 78"),
+    ("empty-block", "ef 0f00 00 6f 78"),
+    ("largest-offset", "ef fffc 01 6f 78 78"),
+    ("block-past-the-end", "ef 0f00 04 6f 78 0102"),
+    ("length-of-1023", "ef 0fff ff 6f 78"),
+    ("headers-without-end", "ffffffffffffffffffffffffffffffff"),
+    ("header-cut-short", "ef 0f00"),
+    ("no-own-block", "ef 0f00 00"),
+    ("header-alone", "6f"),
+    ("several-opus-frames", "ef 3c00 02 6f 7b02 7b83"),
+];
+
 /// Constrained baseline by libx264, as the wire tests have it.
 const ENCODED: &[u8] = include_bytes!("../../../src/wire/h264/baseline.264");
 
 pub(super) fn seeds() -> Vec<Seed> {
-    let mut seeds = [table("vp8", &VP8), table("h264", &H264)].concat();
+    let mut seeds = [
+        table("vp8", &VP8),
+        table("vp9", &VP9),
+        table("dependency", &DEPENDENCY),
+        table("h264", &H264),
+        table("red", &RED),
+    ]
+    .concat();
     let starts: Vec<usize> =
         (0..ENCODED.len()).filter(|&at| ENCODED[at..].starts_with(&[0, 0, 0, 1])).collect();
     let ends = starts.iter().skip(1).copied().chain([ENCODED.len()]);

@@ -103,6 +103,9 @@ impl<'a> Files<'a> {
 
     fn begin(&mut self, opening: Opening, now: Micros, events: &mut Vec<Event>) {
         let Opening { recording, peer, source, path, head } = opening;
+        // A fault, for tests.
+        #[cfg(test)]
+        assert!(head.kind != "panic", "a fault of the writer");
         match create(&path) {
             Ok(file) => {
                 let mut buffer = Vec::new();

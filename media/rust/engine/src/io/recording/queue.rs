@@ -158,6 +158,28 @@ impl RecordQueue {
         self.lock().known.remove(&recording);
     }
 
+    /// The shard failed: end what it recorded.
+    pub fn end_of_shard(&self, shard: usize) {
+        let mut state = self.lock();
+        let ended: Vec<_> =
+            state.known.iter().filter(|(_, known)| known.shard == shard).map(|(&id, _)| id).collect();
+        for recording in ended {
+            state.close(recording);
+        }
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// The writer failed and has lost its files: what comes for them is dropped and counted, and told of each.
+    pub fn forget_all(&self, text: &str, events: &mut Vec<Event>) {
+        let known = std::mem::take(&mut self.lock().known);
+        events.extend(known.into_values().map(|known| Event::RecordingFailed {
+            peer: known.peer,
+            source: known.source,
+            text: text.to_owned(),
+        }));
+    }
+
     /// Nothing will be appended any more.
     pub fn stop(&self) {
         self.lock().stopping = true;

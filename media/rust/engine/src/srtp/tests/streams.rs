@@ -9,13 +9,14 @@ use crate::wire::rtp::{FIXED_HEADER_LEN, HeaderFields, write_header};
 const SSRC: u32 = 0xcafe_babe;
 
 /// Every profile with the octets of its salt and of its tag.
-const PROFILES: [(u16, usize, usize); 2] = [(AEAD_AES_128_GCM, 12, 16), (AES128_CM_HMAC_SHA1_80, 14, 10)];
+pub(super) const PROFILES: [(u16, usize, usize); 2] =
+    [(AEAD_AES_128_GCM, 12, 16), (AES128_CM_HMAC_SHA1_80, 14, 10)];
 
 fn pair() -> (Outbound, Inbound) {
     (Outbound::with_cipher(cipher(), 0), Inbound::with_cipher(cipher()))
 }
 
-fn plain(ssrc: u32, index: u64, payload: &[u8]) -> Vec<u8> {
+pub(super) fn plain(ssrc: u32, index: u64, payload: &[u8]) -> Vec<u8> {
     let fields = HeaderFields { marker: false, payload_type: 96, sequence: index as u16, timestamp: 1, ssrc };
     let mut out = Vec::new();
     write_header(&mut out, &fields, &[]).expect("written");
@@ -23,16 +24,16 @@ fn plain(ssrc: u32, index: u64, payload: &[u8]) -> Vec<u8> {
     out
 }
 
-fn seal(outbound: &mut Outbound, ssrc: u32, index: u64) -> Result<Vec<u8>, SrtpError> {
+pub(super) fn seal(outbound: &mut Outbound, ssrc: u32, index: u64) -> Result<Vec<u8>, SrtpError> {
     let mut out = plain(ssrc, index, b"payload");
     outbound.protect_rtp(&mut out, 0, FIXED_HEADER_LEN, ssrc, index).map(|()| out)
 }
 
-fn index_of(inbound: &mut Inbound, packet: &[u8]) -> Result<u64, SrtpError> {
+pub(super) fn index_of(inbound: &mut Inbound, packet: &[u8]) -> Result<u64, SrtpError> {
     open_rtp(inbound, packet).map(|(_, index)| index)
 }
 
-fn compound(ssrc: u32) -> Vec<u8> {
+pub(super) fn compound(ssrc: u32) -> Vec<u8> {
     [hex("80c90001"), ssrc.to_be_bytes().to_vec()].concat()
 }
 

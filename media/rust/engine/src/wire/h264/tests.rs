@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::{Contents, H264Error, begins_key_frame};
 use crate::testing::proptest_config;
-use crate::wire::testing::hex;
+use crate::wire::testing::{hex, recorded};
 
 const NOTHING: Contents =
     Contents { sequence_parameters: false, instantaneous_refresh: false, picture: false };
@@ -177,6 +177,14 @@ fn an_aggregate_is_read_to_its_end() {
         let cut = Contents::parse(&whole[..len]);
         assert_eq!(cut.is_ok(), len > 1 && whole_units.contains(&len), "{len} octets");
     }
+}
+
+#[test]
+fn the_first_packet_of_chromium_begins_a_key_frame_and_no_other() {
+    let packets = recorded(include_str!("../../../tests/recorded/h264-l1t3.txt"));
+    let begins: Vec<bool> = packets.iter().map(|packet| begins_key_frame(&packet.payload)).collect();
+    assert!(begins[0]);
+    assert_eq!(begins.iter().filter(|begins| **begins).count(), 1);
 }
 
 proptest! {

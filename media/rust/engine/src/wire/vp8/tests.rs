@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::{Descriptor, PictureId, Vp8Error};
 use crate::testing::proptest_config;
-use crate::wire::testing::hex;
+use crate::wire::testing::{hex, recorded};
 
 /// Writes what the fields say; the twin that the property tests hold the parser to.
 fn encode(descriptor: &Descriptor) -> Vec<u8> {
@@ -131,6 +131,29 @@ fn rewriting_a_payload_that_was_cut_does_nothing_bad() {
     for len in 0..payload.len() {
         let mut cut = payload[..len].to_vec();
         descriptor.rewrite(&mut cut, 1, 1);
+    }
+}
+
+#[test]
+fn chromium_with_three_temporal_levels() {
+    let packets = recorded(include_str!("../../../tests/recorded/vp8-l1t3.txt"));
+    let frames: Vec<(Descriptor, bool)> = packets
+        .iter()
+        .map(|packet| (Descriptor::parse(&packet.payload).expect("a descriptor"), packet))
+        .filter(|(descriptor, _)| descriptor.starts_frame())
+        .map(|(descriptor, packet)| (descriptor, descriptor.is_key_frame(&packet.payload)))
+        .collect();
+    assert!(frames.len() > 8);
+    let first = frames[0].0.picture_id.expect("an id").value;
+    let mut base = frames[0].0.tl0_picture_index.expect("TL0PICIDX");
+    for (number, (descriptor, is_key)) in frames.iter().enumerate() {
+        assert_eq!(*is_key, number == 0);
+        let id = PictureId { value: first + number as u16, wide: true };
+        assert_eq!(descriptor.picture_id, Some(id));
+        let level = descriptor.temporal_level.expect("a level");
+        assert_eq!(level, [0, 2, 1, 2][number % 4], "the pattern of L1T3");
+        base = base.wrapping_add(u8::from(level == 0 && number > 0));
+        assert_eq!(descriptor.tl0_picture_index, Some(base));
     }
 }
 
