@@ -4,7 +4,7 @@
 
 The server transcodes nothing, so what comes in as one codec goes out as that codec: a source is taken in one
 codec (one that changes: in all, one at a time), a slot in every codec that a source may have. Redundant audio
-(RFC 2198) is between the server and one receiver: slots have it, microphones send Opus alone.
+(RFC 2198) is of one hop: slots have it, and a source whose offer puts it before Opus may send it.
 """
 
 from __future__ import annotations
@@ -126,7 +126,11 @@ def _chosen(
     line: sdp.SdpMedia, name: CodecName, codec: sdp.SdpCodec, *, sending: bool, pauses: bool
 ) -> Chosen:
     rtx = _retransmissions(line, codec) if line.kind == "video" else None
-    red = _redundancy(line, codec) if sending and line.kind == "audio" else None
+    red = _redundancy(line, codec) if line.kind == "audio" else None
+    first = red is not None and _stands_before(line, red, codec)
+    if not sending and not first:
+        # Answered, it would make a microphone that only can send it twice as large.
+        red = None
     feedback = codec.feedback & _FEEDBACK[line.kind]
     if line.kind == "video" and rtx is None:
         # A picture's packet is repeated as RTX alone, so that it counts as what it is.
@@ -144,6 +148,9 @@ def _chosen(
         parameters["usedtx"] = "1"
     described = [replace(codec, feedback=feedback, parameters=parameters)]
     described += [each for each in (rtx, red) if each is not None]
+    if not sending and red is not None:
+        # A browser sends what the answer has first.
+        described.reverse()
     return Chosen(plan, tuple(described), None if red is None else red.payload_type)
 
 
@@ -167,6 +174,10 @@ def _redundancy(line: sdp.SdpMedia, codec: sdp.SdpCodec) -> sdp.SdpCodec | None:
         if each.name == "red" and rate and blocks == {str(codec.payload_type)} and _usable(line, each):
             return replace(each, feedback=frozenset())
     return None
+
+
+def _stands_before(line: sdp.SdpMedia, one: sdp.SdpCodec, other: sdp.SdpCodec) -> bool:
+    return line.formats.index(str(one.payload_type)) < line.formats.index(str(other.payload_type))
 
 
 def _parameters(name: CodecName, offered: Mapping[str, str | None], *, sending: bool) -> dict[str, str]:

@@ -266,6 +266,7 @@ class PacketEngine:
             repaired_rid_extension=plan.extensions.repaired_rid,
             level_extension=plan.extensions.level,
             dependency_extension=plan.extensions.dependency,
+            red_payload_type=plan.red_payload_type,
         )
         return source
 

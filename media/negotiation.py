@@ -275,7 +275,7 @@ def _source(source: OfferedSource, line: sdp.SdpMedia) -> SourcePlan:
     repaired_by = line.repairs.get(ssrc) if repaired and ssrc is not None else None
     # The answer leaves simulcast out, so the client sends one encoding, whatever rid it may write.
     layers = (LayerPlan(LayerLevel.HIGH, rid=None, ssrc=ssrc, rtx_ssrc=repaired_by),)
-    return SourcePlan(kind, line.mid or "", codecs, layers, plan)
+    return SourcePlan(kind, line.mid or "", codecs, layers, plan, found[0].red_payload_type)
 
 
 def _half(media: Media, line: sdp.SdpMedia, ssrcs: Iterator[int]) -> SlotHalfPlan:

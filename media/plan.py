@@ -72,6 +72,8 @@ class SourcePlan:
     """The one it is sent as, then those that its client can change to, by preference; never empty."""
     layers: tuple[LayerPlan, ...]
     extensions: ExtensionPlan
+    red_payload_type: int | None = None
+    """Redundant audio (RFC 2198) of its one codec, where the publisher would rather send that."""
 
     @property
     def codec(self) -> CodecPlan:

@@ -248,6 +248,15 @@ def test_redundancy_is_for_slots_and_of_opus_alone(lines: tuple[str, ...], red: 
     assert [codec.name for codec in source.described] == ["opus"]
 
 
+def test_a_source_that_would_rather_send_redundancy_may() -> None:
+    offered = line("a=rtpmap:63 red/48000/2", "a=fmtp:63 111/111", *OPUS, media="audio")
+    (source,) = choose(offered, sending=False)
+    assert (source.plan.payload_type, source.red_payload_type) == (111, 63)
+    assert [codec.name for codec in source.described] == ["red", "opus"], "it sends what comes first"
+    (slot,) = choose(offered, sending=True)
+    assert [codec.name for codec in slot.described] == ["opus", "red"]
+
+
 def test_redundancy_alone_is_nothing() -> None:
     assert choose(line("a=rtpmap:63 red/48000/2", "a=fmtp:63 111/111", media="audio"), sending=True) == ()
 

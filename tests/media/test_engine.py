@@ -166,7 +166,7 @@ async def test_commands_carry_the_plan(
             vp8
             | {"mid": camera.mid, "layers": [(None, None, None)], "clock_rate": 90000}
             | {"mid_extension": 9, "rid_extension": None, "repaired_rid_extension": None}
-            | {"level_extension": None, "dependency_extension": None},
+            | {"level_extension": None, "dependency_extension": None, "red_payload_type": None},
         ),
         (
             "publish",
@@ -175,7 +175,11 @@ async def test_commands_carry_the_plan(
             opus
             | {"mid": mic.mid, "layers": [(None, mic.layers[0].ssrc, None)], "clock_rate": 48000}
             | {"mid_extension": 9, "rid_extension": None, "repaired_rid_extension": None}
-            | {"level_extension": mic.extensions.level, "dependency_extension": None},
+            | {
+                "level_extension": mic.extensions.level,
+                "dependency_extension": None,
+                "red_payload_type": None,
+            },
         ),
         (
             "add_slot",

@@ -109,6 +109,8 @@ pub struct Half {
     sent_voices: SentVoices,
     redundancy: Redundancy,
     line: BadLine,
+    /// The command number of the receiver's last FIR.
+    last_request: Option<u8>,
     /// The extended sequence number of the next retransmission.
     next_rtx: u64,
     /// The receiver has not yet shown by a report that it knows the SSRC.
@@ -149,6 +151,7 @@ impl Half {
             sent_voices: SentVoices::default(),
             redundancy: Redundancy::default(),
             line: BadLine::default(),
+            last_request: None,
             next_rtx: u64::from(begin.rtx_sequence & 0x7fff),
             mid_needed: true,
         }
@@ -384,6 +387,11 @@ impl Half {
         if self.playing == Some(feed) {
             self.sequence.skip(index);
         }
+    }
+
+    /// Whether a FIR with this command number is another request than the one before.
+    pub fn is_new_request(&mut self, number: u8) -> bool {
+        self.last_request.replace(number) != Some(number)
     }
 
     /// The receiver reported on this half.

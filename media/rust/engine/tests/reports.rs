@@ -177,6 +177,66 @@ fn key_frame_requests_are_collected_per_publisher() {
 }
 
 #[test]
+fn a_full_intra_request_that_is_sent_again_is_one_request() {
+    let mut bench = Bench::default();
+    let mut teacher = Remote::join(&mut bench, 1);
+    let mut school = Remote::join(&mut bench, 2);
+    teacher.publish_picture(&mut bench, 10, Some(71));
+    school.add_pair(&mut bench, 0);
+    school.route(&mut bench, 0, Media::Video, Some(10));
+    let asked = |bench: &mut Bench, school: &mut Remote, teacher: &mut Remote, number: u8, frame: u16| {
+        bench.advance(600 * MS);
+        bench.sent();
+        let mut compound = Vec::new();
+        rtcp::write_receiver_report(&mut compound, 1, &[]);
+        rtcp::write_fir(&mut compound, 1, &[(slot_ssrc(0, Media::Video), number)]);
+        school.send_rtcp(bench, &compound);
+        let asked = count_requests(&teacher.receive(&bench.sent()).rtcp);
+        let key_frame = vp8(frame, 1, true, true, b"");
+        let fields = picture_fields(71, frame, u32::from(frame) * 9_000, true);
+        teacher.send_rtp(bench, &fields, u64::from(frame), &key_frame, None, None);
+        asked
+    };
+    let key_frame = vp8(1, 1, true, true, b"");
+    teacher.send_rtp(&mut bench, &picture_fields(71, 1, 0, true), 1, &key_frame, None, None);
+    let numbers = [7, 7, 7, 8, 8, 7];
+    let answers: Vec<usize> = (2..)
+        .zip(numbers)
+        .map(|(frame, number)| asked(&mut bench, &mut school, &mut teacher, number, frame))
+        .collect();
+    assert_eq!(answers, [1, 0, 0, 1, 0, 1]);
+}
+
+#[test]
+fn requests_for_several_layers_of_one_publisher_leave_together() {
+    let mut bench = Bench::default();
+    let mut teacher = Remote::join(&mut bench, 1);
+    teacher.publish_picture(&mut bench, 10, Some(71));
+    teacher.publish_picture(&mut bench, 20, Some(72));
+    let mut schools: Vec<Remote> = (2..6).map(|peer| Remote::join(&mut bench, peer)).collect();
+    for (school, source) in schools.iter_mut().zip([10, 20, 10, 20]) {
+        school.add_pair(&mut bench, 0);
+        school.route(&mut bench, 0, Media::Video, Some(source));
+    }
+    let mut turns: Vec<Vec<u32>> = Vec::new();
+    for _ in 0..40 {
+        bench.advance(50 * MS);
+        let asked = teacher.receive(&bench.sent()).rtcp;
+        let media: Vec<u32> = packets(&asked)
+            .iter()
+            .filter_map(|packet| match packet {
+                Packet::PictureLossIndication { media, .. } => Some(*media),
+                _ => None,
+            })
+            .collect();
+        if !media.is_empty() {
+            turns.push(media);
+        }
+    }
+    assert_eq!(turns, vec![vec![71, 72]; 4], "two seconds: four requests, each for both");
+}
+
+#[test]
 fn an_idle_slot_that_asks_for_a_picture_is_not_listened_to() {
     let mut bench = Bench::default();
     let mut teacher = Remote::join(&mut bench, 1);

@@ -3,9 +3,11 @@
 //!
 //! ```text
 //! publisher --gap--> lost::Missing --NACK--> publisher --RTX--> taken in like any packet
+//!                    tail::Tail: the end of a picture that is overdue
 //!                    cache::PacketCache (per layer of a picture, plain)
-//! receiver --NACK--> sent::SentPictures --> cache --RTX--> receiver      at most what resend::Budget gives
+//! receiver --NACK--> sent::SentPictures --> cache --RTX--> receiver      at most what budget::Budget gives
 //!                    sent::SentVoices (the very octets) --> receiver
+//!                    echo::Echoes: on a bad line once more, a moment later
 //!                    redundancy::Redundancy (RFC 2198), earlier frames along with each --> receiver that loses much
 //! publisher --redundant audio--> recovered::FrameOrder says which missing packet an earlier frame was
 //! ```

@@ -22,8 +22,13 @@ impl Shard {
                     self.on_key_frame_request(key, media, now, out)
                 }
                 Packet::FullIntraRequest { entries, .. } => {
-                    for (ssrc, _) in entries {
-                        self.on_key_frame_request(key, ssrc, now, out);
+                    for (ssrc, number) in entries {
+                        let peer = &mut self.peers[key];
+                        let half = peer.half_of_ssrc(ssrc);
+                        // The same command number is the same request, sent again for safety (RFC 5104 section 4.3.1.2).
+                        if half.is_some_and(|half| peer.halves[half].is_new_request(number)) {
+                            self.on_key_frame_request(key, ssrc, now, out);
+                        }
                     }
                 }
                 Packet::Nack { media, lost, .. } => self.on_nack(key, media, lost, now, out),
