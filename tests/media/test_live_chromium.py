@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from playwright.async_api import Browser
 from bridge.ports import MediaConnected, MediaEvent, MediaLost, SourceLive
 from bridge.values import EndpointId, LessonId, Role, SlotCounts, SourceKind, SourceRef
 from media.service import LessonMedia, MediaService
-from tests.media.live import LivePage, chromium, new_page
+from tests.media.live import LivePage, new_page
 from tests.media.record_offers import Recipe
 from tests.media.relay import Direction, is_rtp, relay_to
 from tests.media.support import eventually
@@ -28,23 +27,6 @@ CAMERA, MIC = SourceRef(TEACHER, SourceKind.CAMERA), SourceRef(TEACHER, SourceKi
 # With the layers of the pages: what a restart breaks on, if anything.
 PUBLISHER = Recipe("publisher", Role.HOME, (SourceKind.CAMERA, SourceKind.MIC), SlotCounts(0, 0))
 VIEWER = Recipe("viewer", Role.HOME, (), SlotCounts(1, 0))
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("Debian's chromium is not installed")
-    async with chromium(program) as started:
-        yield started
-
-
-@pytest.fixture
-async def service() -> AsyncIterator[MediaService]:
-    media = MediaService(["127.0.0.1:0"])
-    await media.start()
-    yield media
-    await media.stop()
 
 
 @pytest.fixture

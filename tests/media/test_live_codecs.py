@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +21,7 @@ from media.service import LessonMedia, MediaService
 from tests.e2e.kit.browser import READ_WIDTH, shown_from
 from tests.e2e.kit.own_devices import own_devices
 from tests.e2e.kit.picture_code import Code, read_code
-from tests.media.live import LivePage, chromium, new_page
+from tests.media.live import LivePage, new_page
 from tests.media.record_offers import Recipe
 from tests.media.support import eventually
 
@@ -70,15 +69,6 @@ async def look(viewer: LivePage, seconds: float) -> Seen:
     ]
     gaps = [(after - before) / 1000 for (before, _), (after, _) in itertools.pairwise(read)]
     return Seen([code for _, code in read], max(gaps, default=seconds))
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("Debian's chromium is not installed")
-    async with chromium(program) as started:
-        yield started
 
 
 @pytest.fixture

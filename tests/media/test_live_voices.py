@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import random
-import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from bridge.ports import MediaConnected, MediaEvent, SourceLive
 from bridge.values import EndpointId, LessonId, Role, SlotCounts, SourceKind, SourceRef
 from media.service import LessonMedia, MediaService
 from tests.e2e.kit.tone_bursts import find_bursts
-from tests.media.live import LivePage, chromium, new_page
+from tests.media.live import LivePage, new_page
 from tests.media.record_offers import Recipe
 from tests.media.relay import Direction, is_rtp, relay_to
 from tests.media.support import eventually
@@ -59,23 +58,6 @@ _SPEAK = """(on) => {
 }"""
 
 _STEADY = "() => { clearInterval(window.bursts); gain.gain.value = 0.3; }"
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("Debian's chromium is not installed")
-    async with chromium(program) as started:
-        yield started
-
-
-@pytest.fixture
-async def service() -> AsyncIterator[MediaService]:
-    media = MediaService(["127.0.0.1:0"])
-    await media.start()
-    yield media
-    await media.stop()
 
 
 async def _speaker(

@@ -35,14 +35,6 @@ class Line:
 
 
 @pytest.fixture
-async def service() -> AsyncIterator[MediaService]:
-    media = MediaService(["127.0.0.1:0"])
-    await media.start()
-    yield media
-    await media.stop()
-
-
-@pytest.fixture
 def sink() -> Sink:
     return Sink()
 

@@ -37,14 +37,6 @@ CAMERA, MIC = SourceRef(TEACHER, SourceKind.CAMERA), SourceRef(TEACHER, SourceKi
 
 
 @pytest.fixture
-async def service() -> AsyncIterator[MediaService]:
-    media = MediaService(["127.0.0.1:0"])
-    await media.start()
-    yield media
-    await media.stop()
-
-
-@pytest.fixture
 def sink() -> Sink:
     return Sink()
 

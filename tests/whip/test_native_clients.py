@@ -19,6 +19,13 @@ from tests.whip.test_browser_clients import PLAYER, wish
 pytestmark = pytest.mark.browser
 
 
+async def until_it_plays(folder: Path) -> None:
+    """The player is another process, which keeps its pictures in a file."""
+    async with asyncio.timeout(20):
+        while not (folder / "frames.grey").exists() or not all(sizes(folder)):  # noqa: ASYNC110 - see above
+            await asyncio.sleep(0.1)
+
+
 @pytest.mark.parametrize("name", ["wrtc", "gstreamer"])
 async def test_a_school_by_whip_and_a_player_by_whep(
     tmp_path: Path, devices: tuple[Devices, ...], name: str
@@ -35,7 +42,7 @@ async def test_a_school_by_whip_and_a_player_by_whep(
             native_client(name, "play", *guest.values(), str(heard), log=tmp_path / "player.log") as player,
         ):
             await wait_for_pictures(kiosk, 1)
-            await asyncio.sleep(2)
+            await until_it_plays(heard)
             rounds = 1 if name == "gstreamer" else 2
             for number in range(rounds):
                 if number:

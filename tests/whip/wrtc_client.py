@@ -155,6 +155,7 @@ async def main(what: str, endpoint: str, token: str, *paths: str) -> None:
     print("ready", flush=True)
     while (await asyncio.to_thread(sys.stdin.readline)).strip() == "restart":
         status = await restart(connection, session)
+        # The new path is taken a moment after the old one was good.
         await asyncio.sleep(1)
         await until_connected(connection)
         print(f"restarted {status}", flush=True)
